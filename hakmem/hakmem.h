@@ -1,0 +1,139 @@
+/* hakmem: a general-purpose memory allocator for Linux. The only public header.
+ *
+ * Two ways to use it:
+ *   - as a drop-in: preload or link libhakmem.so, and malloc, free, ... are hakmem's;
+ *   - as a library: link //hakmem:hakmem and call hak_*, beside the C library's own malloc.
+ *
+ * Contracts that hold for every function:
+ *   sizes     bytes, size_t; a size above PTRDIFF_MAX is refused as out of memory.
+ *   alignment every block is aligned to 16 bytes at least.
+ *   errors    out of memory: NULL and errno = ENOMEM; nothing else changes.
+ *             A misuse that is noticed: one line on stderr that begins "hakmem: ", then SIGABRT.
+ *   threads   every function may be called from any thread; a block may be freed by any thread.
+ *   signals   no call deadlocks in a signal handler. In the default mode a handler that
+ *             interrupts malloc or free of the same thread must not allocate (docs/design.md).
+ *   errno     hak_free and hak_free_* leave it as it was. */
+#ifndef HAKMEM_HAKMEM_H_
+#define HAKMEM_HAKMEM_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HAK_API __attribute__((visibility("default")))
+
+/* ---- Blocks ---------------------------------------------------------------------------- */
+
+/* A block of at least `size` bytes, contents undefined. `size` 0 gives a unique block that
+ * may be freed. NULL and ENOMEM when there is no memory. */
+HAK_API void *hak_malloc(size_t size);
+
+/* A block of `count * size` zero bytes; an overflow of the product is ENOMEM. */
+HAK_API void *hak_calloc(size_t count, size_t size);
+
+/* Resizes `block` to `size` bytes and keeps the first min(old, new) bytes; may move it.
+ * NULL `block`: as hak_malloc(size). `size` 0: frees `block` and returns NULL, as glibc does.
+ * On failure: NULL and ENOMEM, and `block` stays as it was. */
+HAK_API void *hak_realloc(void *block, size_t size);
+
+/* hak_realloc(block, count * size), where an overflow of the product is ENOMEM. */
+HAK_API void *hak_reallocarray(void *block, size_t count, size_t size);
+
+/* Gives `block` back. NULL is ignored. */
+HAK_API void hak_free(void *block);
+
+/* Gives `block` back; `size` is what it was asked for with (C23 free_sized). */
+HAK_API void hak_free_sized(void *block, size_t size);
+
+/* Gives `block` back; `alignment`, `size` are what it was asked for with (C23). */
+HAK_API void hak_free_aligned_sized(void *block, size_t alignment, size_t size);
+
+/* A block of `size` bytes at a multiple of `alignment`, a power of two; else NULL and EINVAL. */
+HAK_API void *hak_aligned_alloc(size_t alignment, size_t size);
+
+/* As POSIX: 0, EINVAL or ENOMEM; `*out` is written on success only; errno is left alone. */
+HAK_API int hak_posix_memalign(void **out, size_t alignment, size_t size);
+
+/* Bytes of `block` that may be used: at least what was asked for, the same at every call,
+ * at most n + n/3 + 4 KiB. NULL gives 0. */
+HAK_API size_t hak_usable_size(const void *block);
+
+/* ---- Memory kept and given back -------------------------------------------------------- */
+
+/* Gives free memory back to the system, all but `keep` bytes: the caller's front, the shared
+ * pool's empty slabs, the cached mappings. Returns true if any went back. */
+HAK_API bool hak_trim(size_t keep);
+
+/* Gives up the caller's front (the thread's own stock of free blocks and slabs) to be used by
+ * others at once. For threads that go idle. The thread may go on allocating afterwards. */
+HAK_API void hak_thread_idle(void);
+
+/* Prewarm: takes superslabs ahead of need. `k` names a block size of 8 << k bytes, 0 <= k < 8;
+ * `count` is in superslabs' worth of slabs (2 MiB each), at most 4096 a class.
+ * Returns false, warns on stderr and prewarms nothing when `k` or `count` is out of range;
+ * returns false with ENOMEM when memory ran out on the way. */
+#define HAK_SS_PREWARM_CLASSES 8
+HAK_API bool hak_ss_prewarm_class(unsigned k, unsigned count);
+/* hak_ss_prewarm_class for each k with counts[k]. */
+HAK_API bool hak_ss_prewarm_all(const unsigned counts[HAK_SS_PREWARM_CLASSES]);
+/* Does what HAKMEM_PREWARM_SUPERSLABS and HAKMEM_PREWARM_SUPERSLABS_C<k> ask for. Called at
+ * start; true when nothing was asked for or all of it was done. */
+HAK_API bool hak_ss_prewarm_init(void);
+
+/* ---- Statistics ------------------------------------------------------------------------ */
+
+/* Where a slab came from, in the order in which the shared pool tries. */
+enum hak_stage {
+    HAK_STAGE_PARTIAL,  /* a slab of the class that has free blocks */
+    HAK_STAGE_RESIDENT, /* an empty slab whose pages are there */
+    HAK_STAGE_PURGED,   /* an unused slab of a superslab in use */
+    HAK_STAGE_CACHED,   /* a slab of an empty superslab from the LRU cache */
+    HAK_STAGE_MAPPED,   /* a slab of a superslab that was just mapped */
+    HAK_STAGE_COUNT
+};
+
+/* Counts since start, all kept on slow paths. Bytes unless said otherwise. */
+struct hak_stats {
+    size_t size;         /* sizeof(struct hak_stats), set by the caller: fields that the
+                          * caller does not know are not written */
+    uint64_t live_bytes; /* in blocks that the program holds (usable sizes); blocks in other
+                          * threads' fronts are counted as held */
+    uint64_t front_bytes;         /* in the caller's front */
+    uint64_t transfer_bytes;      /* in chains in transit between threads */
+    uint64_t free_bytes;          /* free blocks inside slabs in use */
+    uint64_t resident_free_bytes; /* empty slabs and cached mappings whose pages are kept */
+    uint64_t mapped_bytes;        /* address space held for blocks */
+    uint64_t metadata_bytes;      /* address space held for metadata */
+    uint64_t large_bytes;         /* in large blocks that the program holds */
+    uint64_t large_cached_bytes;  /* in cached mappings */
+    uint64_t purged_bytes;        /* given back to the system, ever */
+    uint64_t superslabs;          /* superslabs mapped now */
+    uint64_t superslabs_hot;      /* of these: more than 25 % of the slabs in use */
+    uint64_t superslabs_draining; /* at most 25 % */
+    uint64_t superslabs_free;     /* none: the LRU cache and what it dropped */
+    uint64_t threads;             /* threads that have a heap now */
+    uint64_t front_refills;       /* front misses of any kind */
+    uint64_t warm_hits;      /* front misses that needed a slab and got it from the warm pool */
+    uint64_t warm_misses;    /* front misses that went to the shared pool */
+    uint64_t warm_prefilled; /* slabs taken ahead on a miss */
+    uint64_t stage[HAK_STAGE_COUNT]; /* slabs handed out by the shared pool, by stage */
+};
+
+/* Fills `out`. Returns false and EINVAL when out->size is 0 or too large. */
+HAK_API bool hak_stats_get(struct hak_stats *out);
+/* Writes a readable summary to the file descriptor `fd` (HAKMEM_STATS=1: at exit, to 2). */
+HAK_API void hak_stats_print(int fd);
+/* Writes the warm pool's table, a line a size class (HAKMEM_WARM_POOL_STATS=1: at exit). */
+HAK_API void hak_stats_print_warm_pool(int fd);
+/* "hakmem MAJOR.MINOR.PATCH". */
+HAK_API const char *hak_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* HAKMEM_HAKMEM_H_ */

@@ -98,13 +98,13 @@ enum hak_stage {
 
 /* Counts since start, all kept on slow paths. Bytes unless said otherwise. */
 struct hak_stats {
-    size_t size;         /* sizeof(struct hak_stats), set by the caller: fields that the
+    size_t size;             /* sizeof(struct hak_stats), set by the caller: fields that the
                           * caller does not know are not written */
-    uint64_t live_bytes; /* in blocks that the program holds (usable sizes); blocks in other
+    uint64_t live_bytes;     /* in blocks that the program holds (usable sizes); blocks in other
                           * threads' fronts are counted as held */
-    uint64_t front_bytes;         /* in the caller's front */
-    uint64_t transfer_bytes;      /* in chains in transit between threads */
-    uint64_t free_bytes;          /* free blocks inside slabs in use */
+    uint64_t front_bytes;    /* in the caller's front */
+    uint64_t transfer_bytes; /* in chains in transit between threads */
+    uint64_t free_bytes;     /* free blocks inside slabs in use */
     uint64_t resident_free_bytes; /* empty slabs and cached mappings whose pages are kept */
     uint64_t mapped_bytes;        /* address space held for blocks */
     uint64_t metadata_bytes;      /* address space held for metadata */

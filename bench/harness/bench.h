@@ -1,0 +1,57 @@
+// What a bench is to the harness: a name, its cases and a workload. The harness does the
+// rest (main.h): a child process for each allocator, case and round, the order, the report.
+#ifndef HAKMEM_BENCH_HARNESS_BENCH_H_
+#define HAKMEM_BENCH_HARNESS_BENCH_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bench/harness/flags.h"
+
+namespace hak_bench {
+
+// What a workload is told. The harness adds "cycles", "threads" and "seed" to what a case says.
+using Params = std::map<std::string, std::int64_t>;
+
+struct Case {
+    std::string name;  // in JSON: no spaces
+    std::string title; // in tables and sentences
+    Params params;
+};
+
+// What runs in a child, with one allocator. The harness calls each step on every thread
+// (0 <= thread < threads) and waits for all of them between the steps, in this order.
+class Workload {
+  public:
+    virtual ~Workload() = default;
+    // Makes what the workload itself needs. Must not call malloc, so that the memory figures,
+    // which begin after it, are the allocator's alone.
+    virtual void Prepare(int thread) = 0;
+    // Brings the allocator to its steady state. Not timed.
+    virtual void WarmUp(int thread) = 0;
+    // Timed. Returns false when memory ran out.
+    virtual bool Run(int thread) = 0;
+    // Frees everything.
+    virtual void Release(int thread) = 0;
+    // The steps of Run with a malloc and free that do nothing. Timed: what the loop itself costs.
+    virtual void RunEmpty(int thread) = 0;
+    // Operations in Run, and in RunEmpty, of one thread.
+    virtual double operations() const = 0;
+};
+
+struct Bench {
+    std::string name;
+    std::string usage; // the first lines of --help
+    std::vector<std::string> own_flags;
+    double operations_a_pair = 2; // of Workload::operations for one malloc and its free
+    std::function<std::vector<Case>(const Options &)> cases;
+    std::function<std::unique_ptr<Workload>(const Params &)> make_workload;
+};
+
+} // namespace hak_bench
+
+#endif // HAKMEM_BENCH_HARNESS_BENCH_H_

@@ -1,0 +1,41 @@
+// The command line of a bench: Abseil flags with one-line errors and exit code 2.
+// absl::ParseCommandLine is not used: it exits with 1 on an unknown flag.
+#ifndef HAKMEM_BENCH_HARNESS_FLAGS_H_
+#define HAKMEM_BENCH_HARNESS_FLAGS_H_
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace hak_bench {
+
+inline constexpr int kExitUsage = 2;
+inline constexpr int kMaxThreads = 1024;
+
+// The flags that every bench has.
+struct Options {
+    std::int64_t cycles = 0; // operations a thread, a child
+    int threads = 0;
+    int rounds = 0;
+    std::uint64_t seed = 0;
+    std::string allocators; // as given
+    bool json = false;
+    std::set<std::string> given; // names of the flags on the command line
+};
+
+// Prints "PROGRAM: message" on stderr and exits with kExitUsage.
+[[noreturn]] void UsageError(const std::string &message);
+
+// Parses `argv` into the common flags and into `own_flags` (names of ABSL_FLAGs of the bench) and
+// checks the common ones. Any mistake is a UsageError. --help prints `usage` and the flags and
+// exits with 0.
+Options ParseFlagsOrExit(int argc, char **argv, const std::string &usage,
+                         const std::vector<std::string> &own_flags);
+
+// A UsageError unless `low` <= `value` <= `high`.
+void CheckRange(const std::string &flag, std::int64_t value, std::int64_t low, std::int64_t high);
+
+} // namespace hak_bench
+
+#endif // HAKMEM_BENCH_HARNESS_FLAGS_H_

@@ -1,0 +1,61 @@
+#include "bench/harness/report.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "bench/harness/table.h"
+
+namespace hak_bench {
+namespace {
+
+// Where hakmem's slabs came from, in the timed part; empty for rows without its counts.
+std::string SlabLine(const Row &row) {
+    if (row.rounds[0].values.count("hak_warm_hits") == 0) return "";
+    const double hits = row.Median("hak_warm_hits");
+    const double requests = hits + row.Median("hak_warm_misses");
+    const std::string rate =
+        requests > 0 ? absl::StrFormat("%.2f %% hits", 100 * hits / requests) : "no request";
+    return absl::StrFormat(
+        "  %s: warm pool %s (of %.0f slab requests); slabs from the shared pool: "
+        "%.0f partial, %.0f resident, %.0f purged, %.0f cached, %.0f mapped\n",
+        row.allocator.name, rate, requests, row.Median("hak_stage_partial"),
+        row.Median("hak_stage_resident"), row.Median("hak_stage_purged"),
+        row.Median("hak_stage_cached"), row.Median("hak_stage_mapped"));
+}
+
+std::string CaseReport(const CaseSummary &summary) {
+    Table table({"allocator", "M ops/s", "ns a pair", "min–max", "net ns", "of best peer",
+                 "peak MB", "rest MB", "faults", "kernel %"});
+    for (const Row &row : summary.rows) {
+        const bool best = row.allocator.name == summary.best_peer;
+        table.AddRow({row.allocator.name, absl::StrFormat("%.1f", row.mops.median),
+                      absl::StrFormat("%.2f", row.ns_pair.median),
+                      absl::StrFormat("%.2f–%.2f", row.ns_pair.min, row.ns_pair.max),
+                      absl::StrFormat("%.2f", row.net_ns_pair.median),
+                      summary.best_peer.empty()
+                          ? "-"
+                          : absl::StrFormat("%s%.2f", best ? "best " : "", row.of_best_peer),
+                      absl::StrFormat("%.1f", row.peak_mb), absl::StrFormat("%.1f", row.rest_mb),
+                      absl::StrFormat("%.0f", row.faults),
+                      absl::StrFormat("%.1f", 100 * row.kernel_share)});
+    }
+    std::string out = summary.bench_case.title + "\n" + table.ToString();
+    for (const Row &row : summary.rows) out += SlabLine(row);
+    return out + "\n";
+}
+
+} // namespace
+
+std::string TextReport(const Options &options, const std::vector<CaseSummary> &summaries,
+                       const Machine &machine) {
+    std::string out = absl::StrFormat(
+        "%s, %d cores, Linux %s, THP %s; threads: %d, steps a thread: %d, rounds: %d, seed: %u\n\n",
+        machine.cpu, machine.cores, machine.kernel, machine.thp, options.threads, options.cycles,
+        options.rounds, options.seed);
+    for (const CaseSummary &summary : summaries) out += CaseReport(summary);
+    for (const std::string &sentence : Verdict(summaries)) out += sentence + "\n";
+    return out;
+}
+
+} // namespace hak_bench

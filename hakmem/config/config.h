@@ -1,0 +1,62 @@
+/* Every number, with its unit and its reason. Options that the environment sets are in
+ * options.h. */
+#ifndef HAKMEM_CONFIG_CONFIG_H_
+#define HAKMEM_CONFIG_CONFIG_H_
+
+#include "hakmem/base/base.h"
+
+#define KiB ((size_t)1 << 10)
+#define MiB ((size_t)1 << 20)
+#define GiB ((size_t)1 << 30)
+
+/* Slab: 64 KiB. 32 KiB loses a fifth on trees; 128 KiB wins 4 % and costs memory. */
+#define SLAB_SHIFT 16
+#define SLAB_BYTES ((size_t)1 << SLAB_SHIFT)
+/* Superslab: 2 MiB, the size of a huge page, so that its slabs fit one 32-bit mask. */
+#define SUPERSLAB_SHIFT 21
+#define SUPERSLAB_BYTES ((size_t)1 << SUPERSLAB_SHIFT)
+#define SLABS_PER_SUPERSLAB 32
+/* Region: superslabs are cut from mappings of this size so that they merge in the kernel's map.
+ * Halved down to one superslab where address space is short. */
+#define REGION_BYTES (64 * MiB)
+
+/* Smallest block; a free block holds a link and a cookie. */
+#define BLOCK_MIN 16
+/* Blocks of the smallest class in a slab: bits in a slab's bitmap. */
+#define SLAB_BLOCKS_MAX (SLAB_BYTES / BLOCK_MIN)
+
+/* User addresses that the registry covers: 47 bits on x86-64, 48 on aarch64. */
+#define ADDRESS_BITS HAK_ADDRESS_BITS
+
+/* Front: a class's list holds at most this many bytes and blocks. 32 KiB is within 5 % of 128 KiB
+ * on mixes of 8192 slots and a quarter of its memory. Caps start at 1/FRONT_START_DIVISOR and
+ * double at each flush: 400 idle threads rest at a third of the memory. */
+#define FRONT_CLASS_BYTES (32 * KiB)
+#define FRONT_CLASS_BLOCKS 512
+#define FRONT_MEDIUM_BYTES (128 * KiB)
+#define FRONT_START_DIVISOR 8
+/* The sum of a thread's caps, each counted in bytes. */
+#define FRONT_THREAD_BYTES (1 * MiB)
+
+/* Remote chains: blocks of one class that are handed over whole. */
+#define CHAIN_BLOCKS 64
+#define CHAIN_BYTES (32 * KiB)
+/* Transfer: chains of a class in transit at most. */
+#define TRANSFER_CHAINS 16
+
+/* Empty resident slabs that a thread keeps for any class. */
+#define WARM_EMPTY_SLABS 4
+
+/* Resident bytes of empty slabs that the shared pool keeps: a quarter of the recent peak between
+ * these bounds. Below 8 MiB, mixes of 4-128 KiB spend their time in faults. */
+#define RESIDENT_FREE_MIN (8 * MiB)
+#define RESIDENT_FREE_MAX (16 * MiB)
+/* Slabs that are wanted back this soon after a purge widen the bound. */
+#define REFAULT_MS 1000
+
+/* Large: blocks above the largest size class have a mapping of their own. */
+#define LARGE_CACHE_ENTRIES 64
+#define LARGE_CACHE_BYTES (32 * MiB)
+#define LARGE_CACHE_MS 1000
+
+#endif

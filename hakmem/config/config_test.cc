@@ -1,0 +1,162 @@
+/* HAKMEM_* options: what is taken, what is refused, what is said. */
+#include "hakmem/config/config.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "hakmem/config/options.h"
+
+namespace {
+
+/* Every test begins with the defaults and leaves what it found. */
+class Options : public testing::Test {
+  protected:
+    void SetUp() override { saved_ = hak_options; }
+    void TearDown() override { hak_options = saved_; }
+
+    /* Parses an environment; returns what was written on stderr. */
+    static std::string parse(std::vector<std::string> env) {
+        std::vector<char *> pointers;
+        for (auto &s : env) pointers.push_back(&s[0]);
+        pointers.push_back(nullptr);
+        testing::internal::CaptureStderr();
+        hak_options_parse(pointers.data());
+        return testing::internal::GetCapturedStderr();
+    }
+
+    bool unchanged() const { return std::memcmp(&saved_, &hak_options, sizeof(saved_)) == 0; }
+
+  private:
+    options saved_ = {};
+};
+
+TEST_F(Options, HaveTheDocumentedDefaults) {
+    EXPECT_EQ(hak_options.stats, 0u);
+    EXPECT_EQ(hak_options.warm_pool_stats, 0u);
+    EXPECT_EQ(hak_options.warm_pool_size, 12u);
+    EXPECT_EQ(hak_options.warm_pool_prefill, 2u);
+    EXPECT_EQ(hak_options.superslab_max_cached, 64u);
+    EXPECT_EQ(hak_options.superslab_max_memory_mb, 16u);
+    EXPECT_EQ(hak_options.superslab_ttl_sec, 10u);
+    EXPECT_EQ(hak_options.ss_prefault, 0u);
+    EXPECT_EQ(hak_options.ss_lazy_zero, 0u);
+    EXPECT_EQ(hak_options.prewarm_superslabs, 0u);
+}
+
+TEST_F(Options, AreTakenInSilenceWhenTheyAreGood) {
+    EXPECT_EQ(parse({"HAKMEM_STATS=1", "HAKMEM_WARM_POOL_STATS=1", "HAKMEM_WARM_POOL_SIZE=3",
+                     "HAKMEM_WARM_POOL_PREFILL=0", "HAKMEM_SUPERSLAB_MAX_CACHED=7",
+                     "HAKMEM_SUPERSLAB_MAX_MEMORY_MB=99", "HAKMEM_SUPERSLAB_TTL_SEC=86400",
+                     "HAKMEM_SS_PREFAULT=1", "HAKMEM_SS_LAZY_ZERO=1",
+                     "HAKMEM_PREWARM_SUPERSLABS=4096", "HAKMEM_PREWARM_SUPERSLABS_C0=5",
+                     "HAKMEM_PREWARM_SUPERSLABS_C7=0006"}),
+              "");
+    EXPECT_EQ(hak_options.stats, 1u);
+    EXPECT_EQ(hak_options.warm_pool_stats, 1u);
+    EXPECT_EQ(hak_options.warm_pool_size, 3u);
+    EXPECT_EQ(hak_options.warm_pool_prefill, 0u);
+    EXPECT_EQ(hak_options.superslab_max_cached, 7u);
+    EXPECT_EQ(hak_options.superslab_max_memory_mb, 99u);
+    EXPECT_EQ(hak_options.superslab_ttl_sec, 86400u);
+    EXPECT_EQ(hak_options.ss_prefault, 1u);
+    EXPECT_EQ(hak_options.ss_lazy_zero, 1u);
+    EXPECT_EQ(hak_options.prewarm_superslabs, 4096u);
+    EXPECT_EQ(hak_options.prewarm_class[0], 5u);
+    EXPECT_EQ(hak_options.prewarm_class[7], 6u);
+}
+
+TEST_F(Options, KeepTheDefaultWhenTheValueIsNotANumber) {
+    for (std::string bad : {"", "x", "1x", " 1", "1 ", "0x1", "+1", "--1", "-", "1.0", "\t"}) {
+        EXPECT_EQ(parse({"HAKMEM_WARM_POOL_SIZE=" + bad}),
+                  "hakmem: option HAKMEM_WARM_POOL_SIZE=" + (bad == "\t" ? "?" : bad) +
+                      " is not a number in 1..12; using 12\n")
+            << bad;
+        EXPECT_TRUE(unchanged()) << bad;
+    }
+}
+
+TEST_F(Options, TakeTheNearestBoundWhenOutOfRange) {
+    EXPECT_EQ(parse({"HAKMEM_WARM_POOL_SIZE=13"}),
+              "hakmem: option HAKMEM_WARM_POOL_SIZE=13 is out of range 1..12; using 12\n");
+    EXPECT_EQ(hak_options.warm_pool_size, 12u);
+    EXPECT_EQ(parse({"HAKMEM_WARM_POOL_SIZE=0"}),
+              "hakmem: option HAKMEM_WARM_POOL_SIZE=0 is out of range 1..12; using 1\n");
+    EXPECT_EQ(hak_options.warm_pool_size, 1u);
+}
+
+TEST_F(Options, TakeTheLowerBoundWhenNegative) {
+    EXPECT_EQ(parse({"HAKMEM_WARM_POOL_SIZE=-3"}),
+              "hakmem: option HAKMEM_WARM_POOL_SIZE=-3 is out of range 1..12; using 1\n");
+    EXPECT_EQ(hak_options.warm_pool_size, 1u);
+    EXPECT_NE(parse({"HAKMEM_WARM_POOL_PREFILL=-99999999999999999999999"}), "");
+    EXPECT_EQ(hak_options.warm_pool_prefill, 0u);
+}
+
+TEST_F(Options, TakeTheUpperBoundWhenTheNumberOverflows) {
+    /* 2^64 + 1 would read as 1, and 3 * 2^64 as 0. */
+    for (std::string big : {"18446744073709551615", "18446744073709551616", "18446744073709551617",
+                            "55340232221128654848", "99999999999999999999999999999999999999"}) {
+        hak_options.superslab_ttl_sec = 10;
+        EXPECT_NE(parse({"HAKMEM_SUPERSLAB_TTL_SEC=" + big}), "") << big;
+        EXPECT_EQ(hak_options.superslab_ttl_sec, 86400u) << big;
+    }
+}
+
+TEST_F(Options, IgnoreNamesTheyDoNotKnow) {
+    EXPECT_EQ(parse({"HAKMEM_NO_SUCH=1", "HAKMEM_=1", "HAKMEM_STAT=1", "HAKMEM_STATSX=1",
+                     "hakmem_stats=1", "HAKMEM_PREWARM_SUPERSLABS_C8=1", "PATH=/bin", "=1", "",
+                     "XHAKMEM_STATS=1"}),
+              "");
+    EXPECT_TRUE(unchanged());
+}
+
+TEST_F(Options, IgnoreANameWithoutAnEqualsSign) {
+    EXPECT_EQ(parse({"HAKMEM_STATS", "HAKMEM_", "HAKMEM"}), "");
+    EXPECT_TRUE(unchanged());
+}
+
+TEST_F(Options, IgnoreAMissingEnvironment) {
+    hak_options_parse(nullptr);
+    EXPECT_EQ(parse({}), "");
+    EXPECT_TRUE(unchanged());
+}
+
+TEST_F(Options, QuoteOnlyTheBeginningOfALongValue) {
+    std::string said = parse({"HAKMEM_STATS=" + std::string(5000, 'y')});
+    EXPECT_EQ(said, "hakmem: option HAKMEM_STATS=" + std::string(64, 'y') +
+                        " is not a number in 0..1; using 0\n");
+}
+
+TEST_F(Options, NeverQuoteControlCharacters) {
+    std::string said = parse({"HAKMEM_STATS=\x1b[2J\n\x80"});
+    EXPECT_EQ(said, "hakmem: option HAKMEM_STATS=?[2J?? is not a number in 0..1; using 0\n");
+}
+
+TEST_F(Options, ArePrintedALineEach) {
+    int ends[2];
+    ASSERT_EQ(pipe(ends), 0);
+    hak_options.warm_pool_size = 5;
+    hak_options_print(ends[1]);
+    close(ends[1]);
+    std::string all(65536, '\0');
+    ssize_t n = read(ends[0], &all[0], all.size());
+    close(ends[0]);
+    ASSERT_GT(n, 0);
+    all.resize(static_cast<size_t>(n));
+    EXPECT_NE(all.find("HAKMEM_WARM_POOL_SIZE = 5  (1..12)\n"), std::string::npos) << all;
+    EXPECT_NE(all.find("HAKMEM_PREWARM_SUPERSLABS_C7 = 0  (0..4096)\n"), std::string::npos);
+}
+
+TEST(Config, NumbersFitEachOther) {
+    EXPECT_EQ(SUPERSLAB_BYTES, SLABS_PER_SUPERSLAB * SLAB_BYTES);
+    EXPECT_EQ(REGION_BYTES % SUPERSLAB_BYTES, 0u);
+    EXPECT_EQ(SLAB_BLOCKS_MAX * BLOCK_MIN, SLAB_BYTES);
+    EXPECT_LT(FRONT_CLASS_BYTES, FRONT_THREAD_BYTES);
+    EXPECT_LE(RESIDENT_FREE_MIN, RESIDENT_FREE_MAX);
+}
+
+} // namespace

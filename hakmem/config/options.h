@@ -1,0 +1,37 @@
+/* HAKMEM_* options: parsed once at start, without allocating. Until then the defaults hold. */
+#ifndef HAKMEM_CONFIG_OPTIONS_H_
+#define HAKMEM_CONFIG_OPTIONS_H_
+
+#include "hakmem/base/base.h"
+
+#define PREWARM_CLASSES 8
+
+struct options {
+    uint64_t stats;                          /* 1: a summary at exit */
+    uint64_t warm_pool_stats;                /* 1: the warm pool's table at exit */
+    uint64_t warm_pool_size;                 /* slabs with free blocks, a class and thread: 1..12 */
+    uint64_t warm_pool_prefill;              /* slabs taken ahead on a miss, at most: 0..12 */
+    uint64_t superslab_max_cached;           /* empty superslabs in the LRU cache */
+    uint64_t superslab_max_memory_mb;        /* their resident bytes, MiB */
+    uint64_t superslab_ttl_sec;              /* their age, seconds */
+    uint64_t ss_prefault;                    /* 1: populate a superslab when it is mapped */
+    uint64_t ss_lazy_zero;                   /* 1: purge superslabs as they enter the LRU cache */
+    uint64_t prewarm_superslabs;             /* for every prewarm class */
+    uint64_t prewarm_class[PREWARM_CLASSES]; /* for one; overrides the former when not 0 */
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+extern struct options hak_options;
+
+/* Reads the environment (`env`: NULL-terminated NAME=VALUE strings; NULL: nothing is set).
+ * Not a number: a warning and the default. Out of range: a warning and the nearest bound. */
+void hak_options_parse(char *const *env);
+/* Writes the table of options with ranges and defaults to `fd`. */
+void hak_options_print(int fd);
+#ifdef __cplusplus
+}
+#endif
+
+#endif

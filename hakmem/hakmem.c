@@ -1,0 +1,267 @@
+/* START HERE: the API; chooses the path by size and by registry word.
+ *
+ *   malloc: hot path, else allocate(): slab classes from the front, larger ones from large;
+ *           when both refuse, give everything back that is free and try once more.
+ *   free:   hot path, else by word: a slab's block to the front, a large one to large.
+ *   A call that comes in while its thread is in a slow path (a signal handler), or after the
+ *   thread's end, is served aside: a mapping of its own, remote bits, no lock. */
+#include "hakmem/hakmem.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "hakmem/base/misuse.h"
+#include "hakmem/hot_path.h"
+#include "hakmem/large/large.h"
+#include "hakmem/lifecycle.h"
+#include "hakmem/os_backend/os_backend.h"
+#include "hakmem/shared_pool/shared_pool.h"
+
+#define VERSION "hakmem 0.1.0"
+
+const char *hak_version(void) { return VERSION; }
+
+/* ---- Allocating ----------------------------------------------------------------------------- */
+
+/* Enters a slow path with a heap. False: the call must be served aside. */
+static bool enter_with_heap(void) {
+    if (HAK_UNLIKELY(hak_front.heap == NULL)) {
+        if (!hak_front_start()) return false;
+        hak_lifecycle_thread_started();
+    }
+    return front_enter();
+}
+
+/* Slab classes can serve it at this alignment. */
+static bool fits_slab(size_t size, size_t align) {
+    return size <= MEDIUM_MAX && align <= hak_os_page_bytes();
+}
+
+/* The smallest class whose blocks have `size` bytes and lie at multiples of `align`. */
+static unsigned class_for(size_t size, size_t align) {
+    if (align <= BLOCK_MIN) return size_class_of(size);
+    size_t rounded = align_up(size == 0 ? 1 : size, align);
+    if (rounded > MEDIUM_MAX) return CLASSES;
+    unsigned c = size_class_of(rounded);
+    while (c < CLASSES && hak_size_class[c].block_bytes % align != 0) c++;
+    return c;
+}
+
+static void *allocate_once(size_t size, size_t align, bool *zero) {
+    unsigned c = fits_slab(size, align) ? class_for(size, align) : CLASSES;
+    if (!enter_with_heap()) return hak_large_alloc(size, align, true, zero);
+    void *block;
+    *zero = false;
+    if (c < SMALL_CLASSES) {
+        block = front_pop(c);
+        if (block == NULL) block = hak_front_refill(c);
+    } else if (c < CLASSES) {
+        block = hak_front_medium(c);
+    } else {
+        block = hak_large_alloc(size, align, false, zero);
+    }
+    front_leave();
+    return block;
+}
+
+/* Out of memory: everything that is free goes back, so that what is asked for may fit. */
+static void reclaim(void) {
+    if (!front_enter()) return;
+    hak_front_flush();
+    hak_large_trim(0);
+    hak_shared_pool_release_address_space();
+    front_leave();
+}
+
+static void *allocate(size_t size, size_t align, bool *zero) {
+    if (HAK_LIKELY(size <= PTRDIFF_MAX)) {
+        void *block = allocate_once(size, align, zero);
+        if (HAK_LIKELY(block != NULL)) return block;
+        reclaim();
+        block = allocate_once(size, align, zero);
+        if (block != NULL) return block;
+    }
+    errno = ENOMEM;
+    return NULL;
+}
+
+void *hak_malloc_slow(size_t size) {
+    /* The commonest reason first: a list of a small class ran empty. */
+    if (HAK_LIKELY(size <= SMALL_MAX && hak_front.heap != NULL) && front_enter()) {
+        void *block = hak_front_refill(size_class_of_small(size));
+        front_leave();
+        if (HAK_LIKELY(block != NULL)) return block;
+    }
+    bool zero;
+    return allocate(size, BLOCK_MIN, &zero);
+}
+
+void *hak_aligned_slow(size_t align, size_t size) {
+    bool zero;
+    return allocate(size, align, &zero);
+}
+
+void *hak_malloc(size_t size) { return hot_malloc(size); }
+
+void *hak_calloc(size_t count, size_t size) {
+    size_t bytes;
+    if (HAK_UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) bytes = SIZE_MAX;
+    if (HAK_LIKELY(bytes <= SMALL_MAX)) {
+        void *block = hot_malloc(bytes);
+        return block == NULL ? NULL : memset(block, 0, bytes);
+    }
+    bool zero;
+    void *block = allocate(bytes, BLOCK_MIN, &zero);
+    if (block == NULL || zero) return block;
+    return memset(block, 0, bytes);
+}
+
+void *hak_aligned_alloc(size_t alignment, size_t size) {
+    if (!is_power_of_two(alignment)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return hak_aligned_slow(alignment < BLOCK_MIN ? BLOCK_MIN : alignment, size);
+}
+
+int hak_posix_memalign(void **out, size_t alignment, size_t size) {
+    if (!is_power_of_two(alignment) || alignment < sizeof(void *)) return EINVAL;
+    int saved = errno;
+    void *block = hak_aligned_alloc(alignment, size);
+    errno = saved;
+    if (block == NULL) return ENOMEM;
+    *out = block;
+    return 0;
+}
+
+/* ---- Freeing -------------------------------------------------------------------------------- */
+
+/* The word of a block that the program names; aborts when it can be none. `verb` is what the
+ * program did. */
+static uint32_t word_of(const void *block, const char *verb) {
+    uint32_t word = registry_word(block);
+    hak_check(word != 0, verb, block, 0, "hakmem did not give this address out, or took it back");
+    hak_check((word & 0xff) != WORD_UNUSED, verb, block, 0,
+              "the block was freed before; look for two owners of one pointer");
+    return word;
+}
+
+void hak_free_slow(void *block) {
+    if (block == NULL) return;
+    uint32_t word = word_of(block, "invalid free");
+    bool large = (word & 0xff) == CLASS_LARGE;
+    if (HAK_UNLIKELY(!enter_with_heap())) {
+        if (large) {
+            hak_large_free(block, word, true);
+        } else {
+            hak_front_free_aside(block);
+        }
+        return;
+    }
+    if (large) {
+        hak_large_free(block, word, false);
+    } else {
+        hak_front_free(block, word);
+    }
+    front_leave();
+}
+
+void hak_free(void *block) { hot_free(block); }
+
+/* A live block's usable bytes; aborts when `block` is none. */
+static size_t block_bytes_of(const void *block, uint32_t word, const char *verb) {
+    if ((word & 0xff) == CLASS_LARGE) {
+        size_t bytes = hak_large_usable(block, word);
+        hak_check(bytes != 0, verb, block, 0, "the address lies inside a large block");
+        return bytes;
+    }
+    size_t bytes = hak_size_class[word & 0xff].block_bytes;
+    struct slab *slab = hak_slab_of(block);
+    hak_check(slab != NULL && ((size_t)((const char *)block - slab_base(slab))) % bytes == 0, verb,
+              block, bytes, "the address is not the start of a block");
+    hak_check(hak_front.cookie == 0 || *block_cookie((void *)(uintptr_t)block) != hak_front.cookie,
+              verb, block, bytes, "the block was freed before; look for two owners of one pointer");
+    return bytes;
+}
+
+size_t hak_usable_size(const void *block) {
+    if (block == NULL) return 0;
+    return block_bytes_of(block, word_of(block, "invalid usable_size"), "invalid usable_size");
+}
+
+void hak_free_sized(void *block, size_t size) {
+    if (block == NULL) return;
+    size_t bytes = block_bytes_of(block, word_of(block, "invalid free"), "invalid free");
+    hak_check(size <= bytes, "wrong size in free_sized", block, bytes,
+              "pass the size that the block was asked for with");
+    hot_free(block);
+}
+
+void hak_free_aligned_sized(void *block, size_t alignment, size_t size) {
+    hak_check(is_power_of_two(alignment) && ((uintptr_t)block & (alignment - 1)) == 0,
+              "wrong alignment in free_aligned_sized", block, 0,
+              "pass the alignment that the block was asked for with");
+    hak_free_sized(block, size);
+}
+
+/* ---- Resizing ------------------------------------------------------------------------------- */
+
+/* A block stays where it is while it wastes no more than a fresh one might. */
+static bool stays(size_t size, size_t bytes) {
+    return size <= bytes && bytes - size <= size / 3 + 64;
+}
+
+static void *resize_large(void *block, uint32_t word, size_t size) {
+    if (size <= MEDIUM_MAX || !front_enter()) return NULL;
+    void *moved = hak_large_resize(block, word, size);
+    front_leave();
+    return moved;
+}
+
+void *hak_realloc(void *block, size_t size) {
+    if (block == NULL) return hot_malloc(size);
+    uint32_t word = word_of(block, "invalid realloc");
+    size_t bytes = block_bytes_of(block, word, "invalid realloc");
+    if (size == 0) {
+        hot_free(block);
+        return NULL;
+    }
+    if (stays(size, bytes)) return block;
+    if ((word & 0xff) == CLASS_LARGE && size <= PTRDIFF_MAX) {
+        void *moved = resize_large(block, word, size);
+        if (moved != NULL) return moved;
+    }
+    void *moved = hot_malloc(size);
+    /* A block that only had to shrink still serves. */
+    if (moved == NULL) return size <= bytes ? block : NULL;
+    memcpy(moved, block, size < bytes ? size : bytes);
+    hot_free(block);
+    return moved;
+}
+
+void *hak_reallocarray(void *block, size_t count, size_t size) {
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return hak_realloc(block, bytes);
+}
+
+/* ---- Giving back ---------------------------------------------------------------------------- */
+
+bool hak_trim(size_t keep) {
+    if (!front_enter()) return false;
+    uint64_t before = hak_os_purged_bytes();
+    hak_front_flush();
+    hak_large_trim(keep);
+    hak_shared_pool_trim(keep);
+    front_leave();
+    return hak_os_purged_bytes() != before;
+}
+
+void hak_thread_idle(void) {
+    if (!front_enter()) return;
+    hak_front_flush();
+    front_leave();
+}

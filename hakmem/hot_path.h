@@ -1,0 +1,29 @@
+/* malloc and free up to where they leave the hot path: no lock, no call, no count.
+ *
+ *   malloc(n)  class of n -> pop from take[class]                   else hak_malloc_slow
+ *   free(p)    word of p -> mine, small, not freed, room -> push    else hak_free_slow */
+#ifndef HAKMEM_HOT_PATH_H_
+#define HAKMEM_HOT_PATH_H_
+
+#include "hakmem/tls_front/tls_front.h"
+
+/* Any size, when the hot path has no block for it. NULL and ENOMEM. */
+void *hak_malloc_slow(size_t size);
+/* Any pointer that the hot path refused. */
+void hak_free_slow(void *block);
+/* As hak_malloc_slow, at a multiple of `align`, a power of two. */
+void *hak_aligned_slow(size_t align, size_t size);
+
+HAK_INLINE void *hot_malloc(size_t size) {
+    if (HAK_LIKELY(size <= SMALL_MAX)) {
+        void *block = front_pop(size_class_of_small(size));
+        if (HAK_LIKELY(block != NULL)) return block;
+    }
+    return hak_malloc_slow(size);
+}
+
+HAK_INLINE void hot_free(void *block) {
+    if (HAK_UNLIKELY(!front_push(block))) hak_free_slow(block);
+}
+
+#endif

@@ -1,0 +1,87 @@
+#include "hakmem/lifecycle.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include "hakmem/config/options.h"
+#include "hakmem/hakmem.h"
+#include "hakmem/large/large.h"
+#include "hakmem/shared_pool/shared_pool.h"
+#include "hakmem/tls_front/tls_front.h"
+#include "hakmem/transfer/transfer.h"
+
+extern char **environ;
+
+static pthread_key_t key;
+static uint32_t key_ready;
+
+/* ---- Threads -------------------------------------------------------------------------------- */
+
+/* Key destructors run in rounds while one sets its value again. The heap ends in the last, so that
+ * the destructors of other keys find it whole in the rounds before. */
+static void thread_ends(void *value) {
+    uintptr_t round = (uintptr_t)value;
+    if (round < PTHREAD_DESTRUCTOR_ITERATIONS &&
+        pthread_setspecific(key, (void *)(round + 1)) == 0) {
+        return;
+    }
+    hak_front_end();
+}
+
+void hak_lifecycle_thread_started(void) {
+    if (load_acquire(&key_ready)) pthread_setspecific(key, (void *)(uintptr_t)1);
+}
+
+/* ---- Fork ----------------------------------------------------------------------------------- */
+
+/* Set by prepare when this thread was in no slow path: then it holds all locks. */
+static __thread bool fork_locked __attribute__((tls_model("initial-exec")));
+
+/* Locks in layer order. A fork from a signal handler inside a slow path takes none: the thread may
+ * hold one of them already. */
+static void fork_prepare(void) {
+    fork_locked = hak_front.busy != 1;
+    if (!fork_locked) return;
+    if (hak_front.busy == 0) hak_front.busy = 1;
+    hak_front_lock();
+    hak_transfer_lock();
+    hak_shared_pool_lock();
+    hak_large_lock();
+}
+
+static void unlock_all(void) {
+    hak_large_unlock();
+    hak_shared_pool_unlock();
+    hak_transfer_unlock();
+    hak_front_unlock();
+}
+
+static void fork_parent(void) {
+    if (!fork_locked) return;
+    unlock_all();
+    if (hak_front.busy == 1) hak_front.busy = 0;
+}
+
+static void fork_child(void) {
+    if (!fork_locked) return;
+    unlock_all();
+    hak_front_fork_child();
+    if (hak_front.busy == 1) hak_front.busy = 0;
+}
+
+/* ---- Process -------------------------------------------------------------------------------- */
+
+__attribute__((constructor)) static void process_starts(void) {
+    hak_options_parse(environ);
+    if (pthread_key_create(&key, thread_ends) == 0) store_release(&key_ready, 1u);
+    if (hak_front.heap != NULL) hak_lifecycle_thread_started();
+    pthread_atfork(fork_prepare, fork_parent, fork_child);
+    hak_ss_prewarm_init();
+}
+
+__attribute__((destructor)) static void process_ends(void) {
+    if (hak_options.stats) hak_stats_print(STDERR_FILENO);
+    if (hak_options.warm_pool_stats) hak_stats_print_warm_pool(STDERR_FILENO);
+}

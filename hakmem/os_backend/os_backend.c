@@ -1,0 +1,189 @@
+#define _GNU_SOURCE /* mremap */
+#include "hakmem/os_backend/os_backend.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "hakmem/base/atomic.h"
+#include "hakmem/config/config.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+static os_fault_fn fault_hook;
+static uint64_t purged_bytes;
+
+void hak_os_set_fault(os_fault_fn fault) { store_release(&fault_hook, fault); }
+
+static bool refused(enum os_call call) {
+    os_fault_fn fault = load_acquire(&fault_hook);
+    return HAK_UNLIKELY(fault != NULL) && fault(call);
+}
+
+size_t hak_os_page_bytes(void) {
+    static size_t cached;
+    size_t bytes = load_relaxed(&cached);
+    if (bytes == 0) {
+        long answer = sysconf(_SC_PAGESIZE);
+        bytes = answer > 0 ? (size_t)answer : 4 * KiB;
+        store_relaxed(&cached, bytes);
+    }
+    return bytes;
+}
+
+static void *map_pages(size_t bytes, int protection) {
+    int saved = errno;
+    void *base = mmap(NULL, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    errno = saved;
+    return base == MAP_FAILED ? NULL : base;
+}
+
+static bool unmap_pages(void *base, size_t bytes) {
+    int saved = errno;
+    bool ok = bytes == 0 || munmap(base, bytes) == 0;
+    errno = saved;
+    return ok;
+}
+
+void *hak_os_map(size_t bytes, size_t align) {
+    if (refused(OS_MAP)) return NULL;
+    char *base = map_pages(bytes, PROT_READ | PROT_WRITE);
+    if (base == NULL || ((uintptr_t)base & (align - 1)) == 0) return base;
+    unmap_pages(base, bytes);
+    if (bytes > SIZE_MAX - align) return NULL;
+    size_t wide = bytes + align;
+    base = map_pages(wide, PROT_READ | PROT_WRITE);
+    if (base == NULL) return NULL;
+    char *aligned = (char *)align_up((uintptr_t)base, align);
+    /* A trim can fail only when the process is out of mappings: then nothing is kept. */
+    char *end = base + wide;
+    if (!unmap_pages(base, (size_t)(aligned - base))) {
+        unmap_pages(base, wide);
+        return NULL;
+    }
+    if (!unmap_pages(aligned + bytes, (size_t)(end - aligned) - bytes)) {
+        unmap_pages(aligned, (size_t)(end - aligned));
+        return NULL;
+    }
+    return aligned;
+}
+
+bool hak_os_unmap(void *base, size_t bytes) {
+    if (refused(OS_UNMAP) || !unmap_pages(base, bytes)) return false;
+    fetch_add_relaxed(&purged_bytes, bytes);
+    return true;
+}
+
+bool hak_os_purge(void *base, size_t bytes) {
+    if (refused(OS_PURGE)) return false;
+    int saved = errno;
+    bool ok = madvise(base, bytes, MADV_DONTNEED) == 0;
+    errno = saved;
+    if (ok) fetch_add_relaxed(&purged_bytes, bytes);
+    return ok;
+}
+
+bool hak_os_populate(void *base, size_t bytes) {
+    if (refused(OS_POPULATE)) return false;
+    int saved = errno;
+    bool ok = madvise(base, bytes, MADV_POPULATE_WRITE) == 0;
+    errno = saved;
+    return ok;
+}
+
+bool hak_os_resize(void *base, size_t from_bytes, size_t to_bytes) {
+    if (refused(OS_REMAP)) return false;
+    int saved = errno;
+    bool ok = mremap(base, from_bytes, to_bytes, 0) != MAP_FAILED;
+    errno = saved;
+    return ok;
+}
+
+bool hak_os_move(void *base, size_t from_bytes, void *to, size_t to_bytes) {
+    if (refused(OS_REMAP)) return false;
+    int saved = errno;
+    void *moved = mremap(base, from_bytes, to_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+    errno = saved;
+    return moved != MAP_FAILED;
+}
+
+/* ---- Metadata: chunks that are filled from the bottom, never emptied ------------------------ */
+
+#define META_CHUNK_BYTES (512 * KiB)
+
+struct meta_chunk {
+    size_t used; /* bytes, this header included; beyond `bytes` when full */
+    size_t bytes;
+};
+
+static struct meta_chunk *meta_current;
+static size_t meta_total;
+
+static struct meta_chunk *meta_chunk_map(size_t bytes) {
+    size_t page = hak_os_page_bytes();
+    char *base = map_pages(bytes + 2 * page, PROT_NONE);
+    if (base == NULL) return NULL;
+    int saved = errno;
+    bool ok = mprotect(base + page, bytes, PROT_READ | PROT_WRITE) == 0;
+    errno = saved;
+    if (!ok) {
+        unmap_pages(base, bytes + 2 * page);
+        return NULL;
+    }
+    struct meta_chunk *chunk = (struct meta_chunk *)(void *)(base + page);
+    chunk->bytes = bytes;
+    return chunk;
+}
+
+/* A chunk with room for `bytes`; smaller than usual where address space is short. */
+static struct meta_chunk *meta_chunk_grow(size_t bytes) {
+    size_t need = align_up(bytes + 64, hak_os_page_bytes());
+    for (size_t size = META_CHUNK_BYTES;; size /= 2) {
+        if (size < need) size = need;
+        struct meta_chunk *chunk = meta_chunk_map(size);
+        if (chunk != NULL || size == need) return chunk;
+    }
+}
+
+void *hak_os_meta_alloc(size_t bytes) {
+    bytes = align_up(bytes, 64);
+    if (refused(OS_META)) return NULL;
+    for (;;) {
+        /* Acquire pairs with the publication below: the chunk's header is seen. */
+        struct meta_chunk *chunk = load_acquire(&meta_current);
+        if (chunk != NULL) {
+            size_t at = fetch_add_relaxed(&chunk->used, bytes);
+            if (at + bytes <= chunk->bytes) return (char *)chunk + at;
+        }
+        struct meta_chunk *next = meta_chunk_grow(bytes);
+        if (next == NULL) return NULL;
+        next->used = 64 + bytes;
+        if (cas_acq_rel(&meta_current, &chunk, next)) {
+            fetch_add_relaxed(&meta_total, next->bytes);
+            return (char *)next + 64;
+        }
+        /* Another thread was first: use its chunk. */
+        size_t page = hak_os_page_bytes();
+        unmap_pages((char *)next - page, next->bytes + 2 * page);
+    }
+}
+
+size_t hak_os_meta_bytes(void) { return load_relaxed(&meta_total); }
+uint64_t hak_os_purged_bytes(void) { return load_relaxed(&purged_bytes); }
+
+uint64_t hak_os_random(void) {
+    int saved = errno;
+    uint64_t bits = 0;
+    if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) != (ssize_t)sizeof(bits)) {
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        bits = ((uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec ^ (uintptr_t)&bits) *
+               0x9e3779b97f4a7c15u;
+    }
+    errno = saved;
+    return bits != 0 ? bits : 1;
+}

@@ -1,0 +1,56 @@
+/* Address space from the kernel: the only layer that makes memory system calls.
+ *
+ * States of an address range, and the calls that move it:
+ *
+ *      none --map--> clean (no pages, reads as zero) --touch--> resident
+ *      resident --purge--> clean            clean or resident --unmap--> none
+ *
+ * Every call reports failure by its return value and then has changed nothing. All keep errno. */
+#ifndef HAKMEM_OS_BACKEND_OS_BACKEND_H_
+#define HAKMEM_OS_BACKEND_OS_BACKEND_H_
+
+#include "hakmem/base/base.h"
+
+enum os_call { OS_MAP, OS_UNMAP, OS_PURGE, OS_POPULATE, OS_REMAP, OS_META };
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Bytes in an OS page, read at run time. */
+size_t hak_os_page_bytes(void);
+
+/* A clean range of `bytes` (a multiple of the page size) aligned to `align` (a power of two,
+ * at least a page). NULL when the kernel refuses. */
+void *hak_os_map(size_t bytes, size_t align);
+bool hak_os_unmap(void *base, size_t bytes);
+/* Gives the pages back; the range reads as zero afterwards. False when pages may remain
+ * (mlocked memory): then their contents remain too. */
+bool hak_os_purge(void *base, size_t bytes);
+/* Makes the pages resident in one call. False when the kernel cannot. */
+bool hak_os_populate(void *base, size_t bytes);
+/* Grows or shrinks a mapping where it is. */
+bool hak_os_resize(void *base, size_t from_bytes, size_t to_bytes);
+/* Moves a mapping's pages to `to`, a range that hak_os_map gave and nobody has touched. */
+bool hak_os_move(void *base, size_t from_bytes, void *to, size_t to_bytes);
+
+/* Zeroed memory for metadata, aligned to 64 bytes, between guard pages, never given back: its
+ * users recycle records themselves. Lock-free, so usable from anywhere. NULL when refused. */
+void *hak_os_meta_alloc(size_t bytes);
+/* Address space taken for metadata, bytes. */
+size_t hak_os_meta_bytes(void);
+/* Bytes given back by purge and unmap, ever. */
+uint64_t hak_os_purged_bytes(void);
+
+/* 64 random bits from the kernel; never 0. */
+uint64_t hak_os_random(void);
+
+/* Test hook: asked before each call; true makes that call fail as if the kernel had refused. */
+typedef bool (*os_fault_fn)(enum os_call call);
+void hak_os_set_fault(os_fault_fn fault);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,232 @@
+/* Address space: alignment, what reads as zero, what fails and what failure leaves. */
+#include "hakmem/os_backend/os_backend.h"
+
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "hakmem/config/config.h"
+
+namespace {
+
+bool is_zero(const void *p, size_t bytes) {
+    const char *c = static_cast<const char *>(p);
+    return bytes == 0 || (c[0] == 0 && std::memcmp(c, c + 1, bytes - 1) == 0);
+}
+
+class OsBackend : public testing::Test {
+  protected:
+    void SetUp() override { page_ = hak_os_page_bytes(); }
+    void TearDown() override { hak_os_set_fault(nullptr); }
+    size_t page_ = 0;
+};
+
+TEST_F(OsBackend, PagesAreAPowerOfTwo) {
+    EXPECT_GE(page_, 4096u);
+    EXPECT_TRUE(is_power_of_two(page_));
+    EXPECT_EQ(hak_os_page_bytes(), page_);
+}
+
+TEST_F(OsBackend, MapsAtTheAlignmentAskedFor) {
+    for (size_t align : {page_, 64 * KiB, 2 * MiB, 64 * MiB}) {
+        for (size_t bytes : {page_, 64 * KiB, 2 * MiB, 5 * page_}) {
+            char *base = static_cast<char *>(hak_os_map(bytes, align));
+            ASSERT_NE(base, nullptr);
+            EXPECT_EQ(reinterpret_cast<uintptr_t>(base) % align, 0u) << align;
+            EXPECT_TRUE(is_zero(base, bytes));
+            std::memset(base, 0xab, bytes);
+            EXPECT_TRUE(hak_os_unmap(base, bytes));
+        }
+    }
+}
+
+TEST_F(OsBackend, RangesDoNotOverlap) {
+    std::vector<char *> bases;
+    for (int i = 0; i < 20; i++) {
+        char *base = static_cast<char *>(hak_os_map(64 * KiB, 64 * KiB));
+        ASSERT_NE(base, nullptr);
+        std::memset(base, i + 1, 64 * KiB);
+        bases.push_back(base);
+    }
+    for (int i = 0; i < 20; i++) {
+        EXPECT_EQ(bases[i][0], i + 1);
+        EXPECT_EQ(bases[i][64 * KiB - 1], i + 1);
+        EXPECT_TRUE(hak_os_unmap(bases[i], 64 * KiB));
+    }
+}
+
+TEST_F(OsBackend, APurgedRangeReadsAsZero) {
+    size_t bytes = 16 * page_;
+    char *base = static_cast<char *>(hak_os_map(bytes, page_));
+    ASSERT_NE(base, nullptr);
+    std::memset(base, 0x55, bytes);
+    uint64_t before = hak_os_purged_bytes();
+    EXPECT_TRUE(hak_os_purge(base + page_, 4 * page_));
+    EXPECT_EQ(hak_os_purged_bytes(), before + 4 * page_);
+    EXPECT_EQ(base[page_ - 1], 0x55);
+    EXPECT_TRUE(is_zero(base + page_, 4 * page_));
+    EXPECT_EQ(base[5 * page_], 0x55);
+    EXPECT_TRUE(hak_os_unmap(base, bytes));
+    EXPECT_EQ(hak_os_purged_bytes(), before + 4 * page_ + bytes);
+}
+
+TEST_F(OsBackend, PopulateMakesEveryPageResident) {
+    size_t pages = 32;
+    char *base = static_cast<char *>(hak_os_map(pages * page_, page_));
+    ASSERT_NE(base, nullptr);
+    if (hak_os_populate(base, pages * page_)) { /* Linux 5.14 and later */
+        std::vector<unsigned char> resident(pages);
+        ASSERT_EQ(mincore(base, pages * page_, resident.data()), 0);
+        for (unsigned char r : resident) EXPECT_EQ(r & 1, 1);
+    }
+    EXPECT_TRUE(is_zero(base, pages * page_));
+    EXPECT_TRUE(hak_os_unmap(base, pages * page_));
+}
+
+TEST_F(OsBackend, ResizingKeepsWhatFits) {
+    char *base = static_cast<char *>(hak_os_map(16 * page_, page_));
+    ASSERT_NE(base, nullptr);
+    std::memset(base, 0x33, 16 * page_);
+    ASSERT_TRUE(hak_os_resize(base, 16 * page_, 4 * page_));
+    for (size_t i = 0; i < 4 * page_; i += 512) ASSERT_EQ(base[i], 0x33);
+    /* The room it gave up is likely to be there still; if it grows, it grows with zeros. */
+    size_t bytes = 4 * page_;
+    if (hak_os_resize(base, bytes, 8 * page_)) {
+        bytes = 8 * page_;
+        EXPECT_TRUE(is_zero(base + 4 * page_, 4 * page_));
+    }
+    EXPECT_EQ(base[0], 0x33);
+    EXPECT_TRUE(hak_os_unmap(base, bytes));
+}
+
+TEST_F(OsBackend, MovingTakesTheContentAlong) {
+    char *from = static_cast<char *>(hak_os_map(4 * page_, page_));
+    char *to = static_cast<char *>(hak_os_map(2 * MiB, 2 * MiB));
+    ASSERT_NE(from, nullptr);
+    ASSERT_NE(to, nullptr);
+    std::memset(from, 0x44, 4 * page_);
+    ASSERT_TRUE(hak_os_move(from, 4 * page_, to, 2 * MiB));
+    for (size_t i = 0; i < 4 * page_; i += 512) ASSERT_EQ(to[i], 0x44);
+    EXPECT_TRUE(is_zero(to + 4 * page_, 2 * MiB - 4 * page_));
+    EXPECT_TRUE(hak_os_unmap(to, 2 * MiB));
+}
+
+TEST_F(OsBackend, RefusesWhatNoAddressSpaceHolds) {
+    EXPECT_EQ(hak_os_map(static_cast<size_t>(1) << 60, 64 * KiB), nullptr);
+    EXPECT_EQ(hak_os_map(SIZE_MAX & ~(page_ - 1), 64 * KiB), nullptr);
+    EXPECT_EQ(hak_os_map(page_, static_cast<size_t>(1) << 60), nullptr);
+}
+
+TEST_F(OsBackend, EveryFailureKeepsErrno) {
+    errno = 4321;
+    EXPECT_EQ(hak_os_map(static_cast<size_t>(1) << 60, 64 * KiB), nullptr);
+    EXPECT_EQ(errno, 4321);
+    char *odd = reinterpret_cast<char *>(1);
+    EXPECT_FALSE(hak_os_unmap(odd, page_));
+    EXPECT_FALSE(hak_os_purge(odd, page_));
+    EXPECT_FALSE(hak_os_populate(odd, page_));
+    EXPECT_FALSE(hak_os_resize(odd, page_, 2 * page_));
+    EXPECT_FALSE(hak_os_move(odd, page_, odd, 2 * page_));
+    EXPECT_EQ(errno, 4321);
+}
+
+TEST_F(OsBackend, MetadataIsZeroAndAlignedTo64) {
+    size_t before = hak_os_meta_bytes();
+    std::set<char *> seen;
+    for (size_t bytes : {1ul, 64ul, 65ul, 4096ul, 100000ul, 511 * KiB, 600 * KiB, 3 * MiB, 8ul}) {
+        char *p = static_cast<char *>(hak_os_meta_alloc(bytes));
+        ASSERT_NE(p, nullptr);
+        EXPECT_EQ(reinterpret_cast<uintptr_t>(p) % 64, 0u);
+        EXPECT_TRUE(is_zero(p, bytes)) << bytes;
+        std::memset(p, 0xff, bytes);
+        EXPECT_TRUE(seen.insert(p).second);
+    }
+    EXPECT_GT(hak_os_meta_bytes(), before);
+}
+
+TEST_F(OsBackend, ManyThreadsTakeMetadataAtOnce) {
+    constexpr size_t kBytes = 1024;
+    std::mutex mutex;
+    std::vector<char *> all; /* guarded by mutex */
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; t++) {
+        threads.emplace_back([&, t] {
+            for (int i = 0; i < 600; i++) {
+                char *p = static_cast<char *>(hak_os_meta_alloc(kBytes));
+                if (p == nullptr || !is_zero(p, kBytes)) continue;
+                std::memset(p, t + 1, kBytes);
+                std::lock_guard<std::mutex> hold(mutex);
+                all.push_back(p);
+            }
+        });
+    }
+    for (auto &t : threads) t.join();
+    EXPECT_EQ(all.size(), 2400u);
+    for (char *p : all) EXPECT_EQ(std::memcmp(p, p + 1, kBytes - 1), 0);
+    std::set<char *> unique(all.begin(), all.end());
+    EXPECT_EQ(unique.size(), all.size());
+}
+
+TEST_F(OsBackend, RandomBitsAreNotZeroAndNotTheSame) {
+    std::set<uint64_t> seen;
+    for (int i = 0; i < 100; i++) {
+        uint64_t bits = hak_os_random();
+        EXPECT_NE(bits, 0u);
+        seen.insert(bits);
+    }
+    EXPECT_GT(seen.size(), 90u);
+}
+
+/* ---- Faults */
+
+os_call failing;
+std::atomic<int> asked{0};
+
+bool fail_one_kind(os_call call) {
+    asked++;
+    return call == failing;
+}
+
+TEST_F(OsBackend, TheFaultHookMakesEachCallFailAndNothingElse) {
+    char *base = static_cast<char *>(hak_os_map(16 * page_, page_));
+    char *to = static_cast<char *>(hak_os_map(16 * page_, page_));
+    ASSERT_NE(base, nullptr);
+    ASSERT_NE(to, nullptr);
+    std::memset(base, 0x66, 16 * page_);
+    uint64_t purged = hak_os_purged_bytes();
+    hak_os_set_fault(fail_one_kind);
+    errno = 99;
+    failing = OS_MAP;
+    EXPECT_EQ(hak_os_map(page_, page_), nullptr);
+    failing = OS_UNMAP;
+    EXPECT_FALSE(hak_os_unmap(base, 16 * page_));
+    failing = OS_PURGE;
+    EXPECT_FALSE(hak_os_purge(base, 16 * page_));
+    failing = OS_POPULATE;
+    EXPECT_FALSE(hak_os_populate(base, 16 * page_));
+    failing = OS_REMAP;
+    EXPECT_FALSE(hak_os_resize(base, 16 * page_, 8 * page_));
+    EXPECT_FALSE(hak_os_move(base, 16 * page_, to, 16 * page_));
+    failing = OS_META;
+    EXPECT_EQ(hak_os_meta_alloc(64), nullptr);
+    EXPECT_EQ(errno, 99);
+    EXPECT_EQ(asked, 7);
+    EXPECT_EQ(hak_os_purged_bytes(), purged);
+    for (size_t i = 0; i < 16 * page_; i += 512) ASSERT_EQ(base[i], 0x66);
+
+    hak_os_set_fault(nullptr);
+    EXPECT_NE(hak_os_meta_alloc(64), nullptr);
+    EXPECT_TRUE(hak_os_purge(base, 16 * page_));
+    EXPECT_TRUE(hak_os_move(base, 16 * page_, to, 16 * page_));
+    EXPECT_TRUE(hak_os_resize(to, 16 * page_, 8 * page_));
+    EXPECT_TRUE(hak_os_unmap(to, 8 * page_));
+}
+
+} // namespace

@@ -1,0 +1,106 @@
+/* operator new and operator delete, by their mangled names, in C: the library needs no C++
+ * runtime. Where one is there, its new-handler is honoured and std::bad_alloc is thrown, through
+ * weak references. Without one, a failing operator new returns NULL. */
+#include "hakmem/override_cxx.h"
+
+#include "hakmem/hakmem.h"
+#include "hakmem/hot_path.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+typedef void (*handler_fn)(void);
+/* std::get_new_handler() and std::__throw_bad_alloc(). */
+__attribute__((weak)) handler_fn _ZSt15get_new_handlerv(void);
+__attribute__((weak)) void _ZSt17__throw_bad_allocv(void);
+
+void *hak_new_or_throw(size_t align, size_t size) {
+    for (;;) {
+        void *block = hak_aligned_slow(align, size);
+        if (block != NULL) return block;
+        handler_fn handler = _ZSt15get_new_handlerv ? _ZSt15get_new_handlerv() : NULL;
+        if (handler == NULL) {
+            if (_ZSt17__throw_bad_allocv) _ZSt17__throw_bad_allocv();
+            return NULL;
+        }
+        handler();
+    }
+}
+
+/* Without a C++ runtime nothing is thrown, and there is nothing to catch with. */
+static HAK_NOINLINE void *allocate_or_handle(size_t align, size_t size, bool may_throw) {
+    if (may_throw || !_ZSt17__throw_bad_allocv) return hak_new_or_throw(align, size);
+    void *block = hak_aligned_slow(align, size);
+    return block != NULL ? block : hak_new_or_null(align, size);
+}
+
+HAK_INLINE void *allocate_block(size_t size, bool may_throw) {
+    if (HAK_LIKELY(size <= SMALL_MAX)) {
+        void *block = front_pop(size_class_of_small(size));
+        if (HAK_LIKELY(block != NULL)) return block;
+    }
+    return allocate_or_handle(BLOCK_MIN, size, may_throw);
+}
+
+static void *allocate_aligned(size_t size, size_t align, bool may_throw) {
+    return allocate_or_handle(align < BLOCK_MIN ? BLOCK_MIN : align, size, may_throw);
+}
+
+#define NEW(name)            \
+    void *name(size_t size); \
+    EXPORT void *name(size_t size) { return allocate_block(size, true); }
+#define NEW_NOTHROW(name)                             \
+    void *name(size_t size, const void *tag);         \
+    EXPORT void *name(size_t size, const void *tag) { \
+        (void)tag;                                    \
+        return allocate_block(size, false);           \
+    }
+#define NEW_ALIGNED(name)                  \
+    void *name(size_t size, size_t align); \
+    EXPORT void *name(size_t size, size_t align) { return allocate_aligned(size, align, true); }
+#define NEW_ALIGNED_NOTHROW(name)                                   \
+    void *name(size_t size, size_t align, const void *tag);         \
+    EXPORT void *name(size_t size, size_t align, const void *tag) { \
+        (void)tag;                                                  \
+        return allocate_aligned(size, align, false);                \
+    }
+
+NEW(_Znwm)
+NEW(_Znam)
+NEW_NOTHROW(_ZnwmRKSt9nothrow_t)
+NEW_NOTHROW(_ZnamRKSt9nothrow_t)
+NEW_ALIGNED(_ZnwmSt11align_val_t)
+NEW_ALIGNED(_ZnamSt11align_val_t)
+NEW_ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t)
+NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t)
+
+/* The forms differ in what else they are told: size, alignment, the nothrow tag. The block alone
+ * says what it is. */
+#define DELETE(name)        \
+    void name(void *block); \
+    EXPORT void name(void *block) { hot_free(block); }
+#define DELETE_1(name)                        \
+    void name(void *block, size_t a);         \
+    EXPORT void name(void *block, size_t a) { \
+        (void)a;                              \
+        hot_free(block);                      \
+    }
+#define DELETE_2(name)                                  \
+    void name(void *block, size_t a, size_t b);         \
+    EXPORT void name(void *block, size_t a, size_t b) { \
+        (void)a;                                        \
+        (void)b;                                        \
+        hot_free(block);                                \
+    }
+
+DELETE(_ZdlPv)
+DELETE(_ZdaPv)
+DELETE_1(_ZdlPvm)
+DELETE_1(_ZdaPvm)
+DELETE_1(_ZdlPvRKSt9nothrow_t)
+DELETE_1(_ZdaPvRKSt9nothrow_t)
+DELETE_1(_ZdlPvSt11align_val_t)
+DELETE_1(_ZdaPvSt11align_val_t)
+DELETE_2(_ZdlPvSt11align_val_tRKSt9nothrow_t)
+DELETE_2(_ZdaPvSt11align_val_tRKSt9nothrow_t)
+DELETE_2(_ZdlPvmSt11align_val_t)
+DELETE_2(_ZdaPvmSt11align_val_t)

@@ -1,0 +1,53 @@
+/* Prewarm: superslabs taken and populated ahead of need. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "hakmem/base/text.h"
+#include "hakmem/config/options.h"
+#include "hakmem/hakmem.h"
+#include "hakmem/shared_pool/shared_pool.h"
+#include "hakmem/size_class/size_class.h"
+#include "hakmem/tls_front/tls_front.h"
+
+#define PREWARM_COUNT_MAX 4096u
+
+static bool in_range(unsigned k, unsigned count) {
+    if (k < HAK_SS_PREWARM_CLASSES && count <= PREWARM_COUNT_MAX) return true;
+    struct text t = {.length = 0};
+    hak_text_string(&t, "hakmem: prewarm of class ");
+    hak_text_decimal(&t, k);
+    hak_text_string(&t, " with ");
+    hak_text_decimal(&t, count);
+    hak_text_string(&t, " superslabs is out of range (class 0..7, count 0..4096); nothing done\n");
+    hak_text_write(&t, STDERR_FILENO);
+    return false;
+}
+
+bool hak_ss_prewarm_class(unsigned k, unsigned count) {
+    if (!in_range(k, count)) return false;
+    if (count == 0) return true;
+    if (!front_enter()) return false;
+    bool ok = hak_shared_pool_prewarm(size_class_of((size_t)8 << k), count);
+    front_leave();
+    if (!ok) errno = ENOMEM;
+    return ok;
+}
+
+bool hak_ss_prewarm_all(const unsigned counts[HAK_SS_PREWARM_CLASSES]) {
+    for (unsigned k = 0; k < HAK_SS_PREWARM_CLASSES; k++) {
+        if (!in_range(k, counts[k])) return false;
+    }
+    for (unsigned k = 0; k < HAK_SS_PREWARM_CLASSES; k++) {
+        if (!hak_ss_prewarm_class(k, counts[k])) return false;
+    }
+    return true;
+}
+
+bool hak_ss_prewarm_init(void) {
+    unsigned counts[HAK_SS_PREWARM_CLASSES];
+    for (unsigned k = 0; k < HAK_SS_PREWARM_CLASSES; k++) {
+        uint64_t own = hak_options.prewarm_class[k];
+        counts[k] = (unsigned)(own != 0 ? own : hak_options.prewarm_superslabs);
+    }
+    return hak_ss_prewarm_all(counts);
+}

@@ -1,0 +1,72 @@
+/* Everyone's slabs and superslabs: staged acquisition, tiers, the LRU cache, purging.
+ *
+ * Stages, each O(1), in order: partial, resident, purged, cached, mapped (enum hak_stage).
+ * A superslab with used slabs is in two buckets: by its longest unused run, and by its longest
+ * unused run whose pages are there. The smallest bucket that fits serves, so fuller superslabs
+ * fill first and the emptier ones (DRAINING) empty.
+ *
+ *      mapped --> HOT / DRAINING --> FREE: LRU cache (pages kept) --> dropped (purged)
+ *                      ^------------------------'----------------------'
+ *
+ * One lock guards all of it and every orphan slab. It is never held while pages are purged. It
+ * is held while address space is mapped: mapping touches no page, and two threads that need a
+ * superslab at once should share one. */
+#ifndef HAKMEM_SHARED_POOL_SHARED_POOL_H_
+#define HAKMEM_SHARED_POOL_SHARED_POOL_H_
+
+#include "hakmem/base/base.h"
+#include "hakmem/slab/slab.h"
+
+enum pool_stage {
+    STAGE_PARTIAL,
+    STAGE_RESIDENT,
+    STAGE_PURGED,
+    STAGE_CACHED,
+    STAGE_MAPPED,
+    STAGE_COUNT
+};
+
+struct shared_pool_stats {
+    uint64_t stage[STAGE_COUNT];
+    uint64_t superslabs, hot, draining, free;
+    uint64_t live_bytes;          /* blocks out of slabs */
+    uint64_t free_bytes;          /* blocks in slabs that are carved */
+    uint64_t resident_free_bytes; /* empty slabs whose pages are kept */
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A slab of class `c` with free blocks, owned by `owner`. NULL: out of memory. */
+struct slab *hak_shared_pool_take(unsigned c, struct slab_owner *owner);
+/* The same from the partial stage only: never maps, never carves. */
+struct slab *hak_shared_pool_take_partial(unsigned c, struct slab_owner *owner);
+/* Takes back a slab without blocks outside. It must be in no list. */
+void hak_shared_pool_give_empty(struct slab *slab);
+/* Takes back a slab with blocks outside: it becomes an orphan that any thread may adopt. */
+void hak_shared_pool_orphan(struct slab *slab);
+/* Orphans every slab of `owner`, found by walking all superslabs and counted from their bits: for
+ * owners that stopped in mid-step (the other threads, in a forked child). */
+void hak_shared_pool_orphan_all(struct slab_owner *owner);
+/* In a forked child, after the dead threads' slabs were orphaned: puts right what they left in
+ * mid-step. Units that are carved for no slab are free again; pending stacks are made anew. `mine`
+ * is the only living owner, or NULL. */
+void hak_shared_pool_repair(struct slab_owner *mine);
+/* Fills the partial stage with `count` superslabs' worth of resident slabs of class `c`. */
+bool hak_shared_pool_prewarm(unsigned c, unsigned count);
+/* Purges empty slabs down to `keep` resident bytes. Returns the bytes that went back. */
+size_t hak_shared_pool_trim(size_t keep);
+/* Unmaps the empty superslabs: for when address space has run out. From then on they are unmapped
+ * as they empty. Returns bytes. */
+size_t hak_shared_pool_release_address_space(void);
+void hak_shared_pool_stats(struct shared_pool_stats *out);
+/* Around fork: no superslab is in mid-change in between. */
+void hak_shared_pool_lock(void);
+void hak_shared_pool_unlock(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

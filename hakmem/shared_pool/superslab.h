@@ -1,0 +1,63 @@
+/* Superslab records and their buckets, under the shared pool's lock. Internal to the layer. */
+#ifndef HAKMEM_SHARED_POOL_SUPERSLAB_H_
+#define HAKMEM_SHARED_POOL_SUPERSLAB_H_
+
+#include "hakmem/slab/slab.h"
+
+struct superslabs {
+    struct list by_run[SLABS_PER_SUPERSLAB + 1];
+    struct list by_resident_run[SLABS_PER_SUPERSLAB + 1];
+    uint64_t runs;          /* bit n: by_run[n] is not empty */
+    uint64_t resident_runs; /* bit n: by_resident_run[n] is not empty */
+    struct list cache;      /* FREE with pages, newest first */
+    struct list dropped;    /* FREE, purged */
+    struct list unmapped;   /* records without address space */
+    struct superslab *all;  /* every record */
+    char *region, *region_end;
+    size_t region_bytes;    /* of the next region */
+    size_t mapped;          /* superslabs with address space */
+    size_t used;            /* units in use */
+    size_t resident_free;   /* units with pages that are not in use */
+    size_t cached;          /* superslabs in the cache */
+    size_t cached_resident; /* their units with pages */
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+void hak_superslabs_init(struct superslabs *all);
+/* A superslab with `span` unused units in a row (resident ones if asked); NULL: none. */
+struct superslab *hak_superslabs_find(struct superslabs *all, unsigned span, bool resident);
+/* Maps one; on return it is dropped (FREE, no pages). NULL: out of memory. */
+struct superslab *hak_superslabs_map(struct superslabs *all);
+/* Changes the masks and moves the superslab to the list where it then belongs. */
+void hak_superslabs_set(struct superslabs *all, struct superslab *ss, uint32_t used,
+                        uint32_t resident);
+/* Unmaps a FREE superslab. */
+bool hak_superslabs_unmap(struct superslabs *all, struct superslab *ss);
+#ifdef __cplusplus
+}
+#endif
+
+/* The bits [index, index + span). */
+HAK_INLINE uint32_t run_mask(unsigned index, unsigned span) {
+    return (uint32_t)((((uint64_t)1 << span) - 1) << index);
+}
+
+/* Bits that start a run of `span` ones. */
+HAK_INLINE uint32_t run_starts(uint32_t mask, unsigned span) {
+    for (unsigned have = 1; have < span;) {
+        unsigned step = span - have < have ? span - have : have;
+        mask &= mask >> step;
+        have += step;
+    }
+    return mask;
+}
+
+HAK_INLINE unsigned longest_run(uint32_t mask) {
+    unsigned n = 0;
+    for (; mask != 0; mask &= mask >> 1) n++;
+    return n;
+}
+
+#endif

@@ -1,0 +1,134 @@
+/* One slab's free state, and blocks that other threads free into it.
+ *
+ *   superslab (2 MiB)  |slab 0|slab 1| ... |slab 31|        blocks only, no header
+ *   its record         masks, links, slabs[32], free bits, remote bits   elsewhere, guarded
+ *
+ * A slab is a run of `span` 64 KiB units cut into equal blocks of one class; the first unit is
+ * its head and the others point back to it. A block's state is one bit: 1 = here and free.
+ * Blocks in motion (in fronts and chains) carry a link in their first word and the cookie in
+ * their second.
+ *
+ * Invariant: popcount(free) + popcount(remote) + out == capacity, where out counts the blocks in
+ * the program, in a front or in a chain.
+ *
+ * Who writes: the owner's thread everything, but the remote bits and the pending stack, which
+ * any thread writes with atomic operations. An orphan's owner is whoever holds the shared pool's
+ * lock. Refuses: choosing slabs, address space. */
+#ifndef HAKMEM_SLAB_SLAB_H_
+#define HAKMEM_SLAB_SLAB_H_
+
+#include "hakmem/base/atomic.h"
+#include "hakmem/base/base.h"
+#include "hakmem/base/list.h"
+#include "hakmem/config/config.h"
+#include "hakmem/size_class/size_class.h"
+
+#define BITMAP_WORDS (SLAB_BLOCKS_MAX / 64)
+
+struct slab;
+
+/* Whoever owns slabs: a thread's warm pool, or the shared pool for orphans. */
+struct slab_owner {
+    struct slab *pending; /* stack of slabs with remote bits; PENDING_CLOSED: owner is gone */
+    uint32_t id;          /* in registry words */
+};
+
+#define PENDING_CLOSED ((struct slab *)(uintptr_t)1)
+
+struct slab {
+    /* Written by the owner. */
+    struct slab_owner *owner; /* atomic */
+    struct list owned;        /* in the owner's list of slabs */
+    struct list listed;       /* in a list of slabs with free blocks; alone when in none */
+    uint16_t out;             /* blocks not in the slab (remote bits count as out until taken) */
+    uint16_t capacity;        /* blocks; 0: not a head */
+    uint8_t class_index;
+    uint8_t span;  /* 64 KiB units; 0: not in use */
+    uint8_t index; /* in the superslab; fixed */
+    uint8_t head;  /* index of the head of the run */
+    uint8_t low;   /* no bitmap word below it has a free bit */
+    bool fresh;    /* no page was touched since the kernel zeroed them, when carved */
+    /* Written by any thread. */
+    struct slab *pending_next __attribute__((aligned(64)));
+    uint32_t pending; /* 1 from the push on a pending stack until its collection */
+} __attribute__((aligned(64)));
+
+struct superslab {
+    char *base;
+    uint32_t used;               /* bit i: slab i is carved or being purged */
+    uint32_t resident;           /* bit i: slab i may have pages */
+    struct list by_run;          /* bucket of the longest unused run, or the cache, or dropped */
+    struct list by_resident_run; /* bucket of the longest unused resident run */
+    struct superslab *next;      /* all records ever made, newest first */
+    uint64_t freed_ms;           /* when it became empty */
+    bool cached;                 /* in the LRU cache */
+    bool mapped;                 /* has address space */
+    struct slab slabs[SLABS_PER_SUPERSLAB];
+    uint64_t free_bits[SLABS_PER_SUPERSLAB][BITMAP_WORDS];
+    uint64_t remote_bits[SLABS_PER_SUPERSLAB][BITMAP_WORDS];
+};
+
+/* What giving a block back found. */
+enum slab_result {
+    SLAB_OK,
+    SLAB_DOUBLE_FREE, /* the block is free already */
+    SLAB_INTERIOR,    /* the address is inside a block, or behind the last one */
+    SLAB_NOT_OURS,
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The slab around a block's address; NULL when there is none in use. Any pointer value. */
+struct slab *hak_slab_of(const void *address);
+
+/* Makes `slab` a slab of `c` with every block free, owned by `owner`, and sets its words.
+ * The units [index, index + span) belong to the caller. `fresh`: the memory is known zero. */
+void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner, bool fresh);
+/* Ends that: the words become WORD_UNUSED. All blocks must be here. */
+void hak_slab_uncarve(struct slab *slab);
+/* Changes the owner and the words. */
+void hak_slab_set_owner(struct slab *slab, struct slab_owner *owner);
+
+/* Owner: takes up to `want` blocks, lowest first, as a list linked by first words that ends in
+ * `tail`. Returns how many. */
+unsigned hak_slab_take(struct slab *slab, unsigned want, void **head);
+/* Owner: gives one block back. */
+enum slab_result hak_slab_give(struct slab *slab, void *block);
+/* Any thread: gives one block back to its slab, whoever owns that, and tells the owner. */
+enum slab_result hak_slab_give_remote(void *block);
+/* Owner: merges the remote bits. Returns how many came. Leaves the pending flag alone: it says
+ * that the slab is on a stack, and only who popped it from there may clear it, before. */
+unsigned hak_slab_collect(struct slab *slab);
+
+/* Takes all of an owner's pending slabs, linked by pending_next. */
+struct slab *hak_slab_take_pending(struct slab_owner *owner);
+/* Closes the stack; later pushes go to the slab's new owner. Returns what was on it. */
+struct slab *hak_slab_close_pending(struct slab_owner *owner);
+/* Tells the present owner of `slab` (marked pending) about it. */
+void hak_slab_push_pending(struct slab *slab);
+/* For a slab that was popped from a pending stack, before its bits are collected. */
+void hak_slab_clear_pending(struct slab *slab);
+/* For a slab that came off a pending stack whose owner does not own it: hands it on. */
+void hak_slab_forward_pending(struct slab *slab);
+/* Blocks that are here, by the bits. Exact only while nobody writes them. */
+unsigned hak_slab_count_free(const struct slab *slab);
+/* Aborts in debug builds unless the invariant holds. Owner, quiescent. */
+void hak_slab_check_invariant(const struct slab *slab);
+
+#ifdef __cplusplus
+}
+#endif
+
+HAK_INLINE struct superslab *slab_superslab(const struct slab *slab) {
+    return list_entry(slab - slab->index, struct superslab, slabs);
+}
+
+HAK_INLINE char *slab_base(const struct slab *slab) {
+    return slab_superslab(slab)->base + (size_t)slab->index * SLAB_BYTES;
+}
+
+HAK_INLINE bool slab_has_free(const struct slab *slab) { return slab->out < slab->capacity; }
+
+#endif

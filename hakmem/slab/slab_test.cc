@@ -1,0 +1,305 @@
+/* A slab's blocks: each given once, each taken back once, from its owner and from others. */
+#include "hakmem/slab/slab.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <random>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "hakmem/os_backend/os_backend.h"
+#include "hakmem/registry/registry.h"
+
+namespace {
+
+/* One superslab, as the shared pool would make it, and an owner. */
+class Slab : public testing::Test {
+  protected:
+    void SetUp() override {
+        char *base = static_cast<char *>(hak_os_map(SUPERSLAB_BYTES, SUPERSLAB_BYTES));
+        ASSERT_NE(base, nullptr);
+        ASSERT_TRUE(hak_registry_reserve(base, SUPERSLAB_BYTES));
+        ss_ = static_cast<superslab *>(hak_os_meta_alloc(sizeof(superslab)));
+        ASSERT_NE(ss_, nullptr);
+        for (unsigned i = 0; i < SLABS_PER_SUPERSLAB; i++) {
+            ss_->slabs[i].index = ss_->slabs[i].head = static_cast<uint8_t>(i);
+            list_init(&ss_->slabs[i].owned);
+            list_init(&ss_->slabs[i].listed);
+        }
+        ss_->base = base;
+        ss_->mapped = true;
+        hak_registry_set(base, SLABS_PER_SUPERSLAB, WORD_UNUSED);
+        hak_registry_set_record(base, ss_);
+    }
+    void TearDown() override {
+        hak_registry_set(ss_->base, SLABS_PER_SUPERSLAB, 0);
+        hak_registry_set_record(ss_->base, nullptr);
+        EXPECT_TRUE(hak_os_unmap(ss_->base, SUPERSLAB_BYTES));
+    }
+
+    slab *carve(unsigned c, unsigned index = 0) {
+        hak_slab_carve(&ss_->slabs[index], c, &owner_, true);
+        return &ss_->slabs[index];
+    }
+
+    static std::vector<char *> take(slab *s, unsigned want) {
+        void *head = nullptr;
+        unsigned n = hak_slab_take(s, want, &head);
+        std::vector<char *> blocks;
+        for (; head != nullptr; head = *static_cast<void **>(head)) {
+            blocks.push_back(static_cast<char *>(head));
+        }
+        EXPECT_EQ(blocks.size(), n);
+        return blocks;
+    }
+
+    /* Collects everything that is pending, as a warm pool does. */
+    unsigned collect_pending() {
+        unsigned came = 0;
+        slab *s = hak_slab_take_pending(&owner_);
+        while (s != nullptr) {
+            slab *next = s->pending_next;
+            hak_slab_clear_pending(s);
+            came += hak_slab_collect(s);
+            s = next;
+        }
+        return came;
+    }
+
+    superslab *ss_ = nullptr;
+    slab_owner owner_ = {nullptr, OWNER_FIRST};
+};
+
+TEST_F(Slab, GivesEachBlockOnceInEveryClass) {
+    for (unsigned c = 0; c < CLASSES; c++) {
+        slab *s = carve(c, 5);
+        size_t bytes = hak_size_class[c].block_bytes;
+        std::set<char *> shadow;
+        std::mt19937_64 random(c);
+        while (slab_has_free(s)) {
+            for (char *b : take(s, 1 + random() % 97)) {
+                ASSERT_TRUE(shadow.insert(b).second);
+                ASSERT_EQ(static_cast<size_t>(b - slab_base(s)) % bytes, 0u);
+                ASSERT_LE(b + bytes, slab_base(s) + hak_size_class[c].span * SLAB_BYTES);
+            }
+            hak_slab_check_invariant(s);
+        }
+        EXPECT_EQ(shadow.size(), hak_size_class[c].capacity);
+        EXPECT_TRUE(take(s, 1).empty());
+        EXPECT_EQ(hak_slab_count_free(s), 0u);
+        std::vector<char *> order(shadow.begin(), shadow.end());
+        std::shuffle(order.begin(), order.end(), random);
+        for (char *b : order) ASSERT_EQ(hak_slab_give(s, b), SLAB_OK);
+        EXPECT_EQ(s->out, 0);
+        EXPECT_EQ(hak_slab_count_free(s), hak_size_class[c].capacity);
+        hak_slab_check_invariant(s);
+        hak_slab_uncarve(s);
+        EXPECT_EQ(registry_word(slab_base(s)), WORD_UNUSED);
+    }
+}
+
+TEST_F(Slab, TakesTheLowestBlocksFirst) {
+    slab *s = carve(2);
+    std::vector<char *> blocks = take(s, 200);
+    EXPECT_TRUE(std::is_sorted(blocks.begin(), blocks.end()));
+    EXPECT_EQ(blocks[0], slab_base(s));
+    EXPECT_EQ(hak_slab_give(s, blocks[150]), SLAB_OK);
+    EXPECT_EQ(hak_slab_give(s, blocks[3]), SLAB_OK);
+    EXPECT_EQ(take(s, 2), (std::vector<char *>{blocks[3], blocks[150]}));
+    hak_slab_check_invariant(s);
+}
+
+TEST_F(Slab, MixedTakesAndGivesMatchAShadow) {
+    slab *s = carve(1);
+    std::mt19937_64 random(7);
+    std::vector<char *> out;
+    std::set<char *> shadow;
+    for (int i = 0; i < 20000; i++) {
+        if (random() % 2 != 0) {
+            for (char *b : take(s, random() % 40)) {
+                ASSERT_TRUE(shadow.insert(b).second);
+                out.push_back(b);
+            }
+        } else if (!out.empty()) {
+            std::swap(out[random() % out.size()], out.back());
+            ASSERT_EQ(hak_slab_give(s, out.back()), SLAB_OK);
+            shadow.erase(out.back());
+            out.pop_back();
+        }
+        ASSERT_EQ(s->out, out.size());
+        if (i % 500 == 0) hak_slab_check_invariant(s);
+    }
+    hak_slab_check_invariant(s);
+}
+
+TEST_F(Slab, FindsADoubleFree) {
+    slab *s = carve(0);
+    std::vector<char *> b = take(s, 3);
+    EXPECT_EQ(hak_slab_give(s, b[1]), SLAB_OK);
+    EXPECT_EQ(hak_slab_give(s, b[1]), SLAB_DOUBLE_FREE);
+    EXPECT_EQ(hak_slab_give_remote(b[1]), SLAB_DOUBLE_FREE);
+    EXPECT_EQ(hak_slab_give_remote(b[2]), SLAB_OK);
+    EXPECT_EQ(hak_slab_give_remote(b[2]), SLAB_DOUBLE_FREE);
+    EXPECT_EQ(hak_slab_give(s, b[2]), SLAB_DOUBLE_FREE);
+    /* A block that never left is free too. */
+    EXPECT_EQ(hak_slab_give(s, slab_base(s) + 100 * 16), SLAB_DOUBLE_FREE);
+    EXPECT_EQ(s->out, 2); /* one out, one in the remote bits */
+    EXPECT_EQ(collect_pending(), 1u);
+    EXPECT_EQ(s->out, 1);
+    hak_slab_check_invariant(s);
+}
+
+TEST_F(Slab, RefusesAddressesThatAreNoBlock) {
+    for (unsigned c = 0; c < CLASSES; c++) {
+        slab *s = carve(c, 1);
+        char *base = slab_base(s);
+        size_t bytes = hak_size_class[c].block_bytes;
+        take(s, UINT32_MAX);
+        EXPECT_EQ(hak_slab_give(s, base + 1), SLAB_INTERIOR) << c;
+        EXPECT_EQ(hak_slab_give(s, base + bytes - 1), SLAB_INTERIOR) << c;
+        EXPECT_EQ(hak_slab_give_remote(base + 8), SLAB_INTERIOR) << c;
+        size_t used = hak_size_class[c].capacity * bytes;
+        if (used < hak_size_class[c].span * SLAB_BYTES) {
+            EXPECT_EQ(hak_slab_give(s, base + used), SLAB_INTERIOR) << c;
+            EXPECT_EQ(hak_slab_give_remote(base + used), SLAB_INTERIOR) << c;
+        }
+        EXPECT_EQ(s->out, hak_size_class[c].capacity) << c;
+        hak_slab_check_invariant(s);
+        s->span = 0;
+    }
+}
+
+TEST_F(Slab, IsFoundFromEveryAddressInItsRun) {
+    unsigned c = CLASSES - 1; /* 16 units */
+    slab *s = carve(c, 4);
+    char *base = slab_base(s);
+    EXPECT_EQ(base, ss_->base + 4 * SLAB_BYTES);
+    for (size_t at = 0; at < 16 * SLAB_BYTES; at += 4093) ASSERT_EQ(hak_slab_of(base + at), s);
+    EXPECT_EQ(hak_slab_of(base - 1), nullptr);
+    EXPECT_EQ(hak_slab_of(base + 16 * SLAB_BYTES), nullptr);
+    EXPECT_EQ(registry_word(base + 15 * SLAB_BYTES), owner_.id << 8 | c);
+    hak_slab_uncarve(s);
+    EXPECT_EQ(hak_slab_of(base), nullptr);
+}
+
+TEST_F(Slab, RefusesPointersThatAreNotOurs) {
+    int local = 0;
+    EXPECT_EQ(hak_slab_of(&local), nullptr);
+    EXPECT_EQ(hak_slab_of(nullptr), nullptr);
+    EXPECT_EQ(hak_slab_of(reinterpret_cast<void *>(UINTPTR_MAX)), nullptr);
+    EXPECT_EQ(hak_slab_give_remote(&local), SLAB_NOT_OURS);
+    EXPECT_EQ(hak_slab_give_remote(ss_->base), SLAB_NOT_OURS); /* not carved */
+}
+
+TEST_F(Slab, ARemoteFreeTellsTheOwnerOnce) {
+    slab *s = carve(3), *t = carve(4, 1);
+    std::vector<char *> b = take(s, 4), d = take(t, 1);
+    for (char *p : b) EXPECT_EQ(hak_slab_give_remote(p), SLAB_OK);
+    EXPECT_EQ(owner_.pending, s);
+    EXPECT_EQ(s->pending_next, nullptr);
+    EXPECT_EQ(hak_slab_give_remote(d[0]), SLAB_OK);
+    EXPECT_EQ(owner_.pending, t);
+    EXPECT_EQ(t->pending_next, s);
+    EXPECT_EQ(s->out, 4);
+    EXPECT_EQ(collect_pending(), 5u);
+    EXPECT_EQ(s->out, 0);
+    EXPECT_EQ(t->out, 0);
+    EXPECT_EQ(owner_.pending, nullptr);
+    EXPECT_EQ(hak_slab_take_pending(&owner_), nullptr);
+    hak_slab_check_invariant(s);
+    hak_slab_check_invariant(t);
+}
+
+TEST_F(Slab, APushGoesToTheNewOwnerOnceTheOldOneIsClosed) {
+    slab_owner heir = {nullptr, OWNER_FIRST + 1};
+    slab *s = carve(3);
+    std::vector<char *> b = take(s, 2);
+    EXPECT_EQ(hak_slab_give_remote(b[0]), SLAB_OK);
+    hak_slab_set_owner(s, &heir);
+    EXPECT_EQ(registry_word(b[0]), heir.id << 8 | 3u);
+    slab *left = hak_slab_close_pending(&owner_);
+    EXPECT_EQ(left, s);
+    EXPECT_EQ(owner_.pending, PENDING_CLOSED);
+    hak_slab_forward_pending(s);
+    EXPECT_EQ(heir.pending, s);
+    EXPECT_EQ(hak_slab_give_remote(b[1]), SLAB_OK);
+    EXPECT_EQ(hak_slab_take_pending(&heir), s);
+    hak_slab_clear_pending(s);
+    EXPECT_EQ(hak_slab_collect(s), 2u);
+    EXPECT_EQ(s->out, 0);
+}
+
+TEST_F(Slab, ANoteAboutAnEarlierLifeEnds) {
+    slab *s = carve(3);
+    std::vector<char *> b = take(s, 1);
+    EXPECT_EQ(hak_slab_give_remote(b[0]), SLAB_OK);
+    EXPECT_EQ(hak_slab_collect(s), 1u); /* as trimming does, without looking at the stack */
+    hak_slab_uncarve(s);
+    EXPECT_EQ(hak_slab_take_pending(&owner_), s);
+    hak_slab_forward_pending(s);
+    EXPECT_EQ(s->pending, 0u);
+    EXPECT_EQ(owner_.pending, nullptr);
+}
+
+TEST_F(Slab, RemoteFreesOfSeveralThreadsAllArrive) {
+    slab *s = carve(0), *t = carve(1, 1);
+    constexpr unsigned kThreads = 4;
+    std::vector<char *> blocks = take(s, 4096), more = take(t, 2048);
+    blocks.insert(blocks.end(), more.begin(), more.end());
+    std::shuffle(blocks.begin(), blocks.end(), std::mt19937_64(3));
+    std::atomic<unsigned> failed{0}, working{kThreads};
+    std::vector<std::thread> threads;
+    for (unsigned n = 0; n < kThreads; n++) {
+        threads.emplace_back([&, n] {
+            for (size_t i = n; i < blocks.size(); i += kThreads) {
+                *reinterpret_cast<size_t *>(blocks[i]) = i;
+                if (hak_slab_give_remote(blocks[i]) != SLAB_OK) failed++;
+            }
+            working--;
+        });
+    }
+    unsigned came = 0;
+    while (working != 0) {
+        came += collect_pending();
+        /* What came may be used again at once. */
+        for (char *b : take(s, 5)) {
+            *reinterpret_cast<size_t *>(b) = 0;
+            EXPECT_EQ(hak_slab_give(s, b), SLAB_OK);
+        }
+    }
+    for (auto &thread : threads) thread.join();
+    came += collect_pending();
+    EXPECT_EQ(failed, 0u);
+    EXPECT_EQ(came, 6144u);
+    EXPECT_EQ(s->out, 0);
+    EXPECT_EQ(t->out, 0);
+    EXPECT_EQ(owner_.pending, nullptr);
+    hak_slab_check_invariant(s);
+    hak_slab_check_invariant(t);
+}
+
+TEST_F(Slab, ConcurrentDoubleFreesAreFoundOnce) {
+    slab *s = carve(2);
+    std::vector<char *> blocks = take(s, 1365);
+    std::atomic<unsigned> ok{0}, twice{0};
+    std::vector<std::thread> threads;
+    for (int n = 0; n < 3; n++) {
+        threads.emplace_back([&] {
+            for (char *b : blocks) {
+                slab_result r = hak_slab_give_remote(b);
+                ok += r == SLAB_OK;
+                twice += r == SLAB_DOUBLE_FREE;
+            }
+        });
+    }
+    for (auto &thread : threads) thread.join();
+    EXPECT_EQ(ok, 1365u);
+    EXPECT_EQ(twice, 2 * 1365u);
+    EXPECT_EQ(collect_pending(), 1365u);
+    hak_slab_check_invariant(s);
+}
+
+} // namespace

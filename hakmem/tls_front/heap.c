@@ -1,0 +1,137 @@
+/* Heaps: made for threads, recycled after them, taken apart in a forked child. */
+#include <string.h>
+
+#include "hakmem/base/lock.h"
+#include "hakmem/os_backend/os_backend.h"
+#include "hakmem/shared_pool/shared_pool.h"
+#include "hakmem/tls_front/bin.h"
+#include "hakmem/tls_front/tls_front.h"
+
+static struct {
+    struct lock lock; /* guards everything here; taken before every other lock */
+    struct heap *all, *free;
+    uint32_t owners; /* heaps ever made */
+    uint64_t cookie;
+    uint64_t live;
+} heaps;
+
+/* A recycled heap, or a new one; lock held. */
+static struct heap *acquire_heap(void) {
+    struct heap *heap = heaps.free;
+    if (heap != NULL) {
+        heaps.free = heap->next_free;
+        hak_warm_pool_init(&heap->warm, heap->warm.owner.id);
+        return heap;
+    }
+    if (OWNER_FIRST + heaps.owners >= OWNER_END) return NULL;
+    heap = hak_os_meta_alloc(sizeof(*heap));
+    if (heap == NULL) return NULL;
+    hak_warm_pool_init(&heap->warm, OWNER_FIRST + heaps.owners++);
+    heap->next_all = heaps.all;
+    heaps.all = heap;
+    return heap;
+}
+
+bool hak_front_start(void) {
+    struct front *front = &hak_front;
+    if (!front_enter()) return false;
+    lock_acquire(&heaps.lock);
+    if (heaps.cookie == 0) heaps.cookie = hak_os_random();
+    struct heap *heap = acquire_heap();
+    if (heap != NULL) {
+        heaps.live++;
+        heap->front = front;
+        heap->cap_bytes = 0;
+        for (unsigned c = 0; c < CLASSES; c++) {
+            heap->cap[c] = bin_cap_start(c);
+            *bin_of(front, heap, c).room = (int32_t)heap->cap[c];
+        }
+        front->cookie = heaps.cookie;
+        front->heap = heap;
+        front->tag = heap->warm.owner.id << 8;
+    }
+    lock_release(&heaps.lock);
+    front_leave();
+    return heap != NULL;
+}
+
+/* Puts a heap whose slabs are gone where the next thread finds it; lock held. */
+static void retire(struct heap *heap) {
+    heap->front = NULL;
+    heap->next_free = heaps.free;
+    heaps.free = heap;
+    heaps.live--;
+}
+
+void hak_front_end(void) {
+    struct front *front = &hak_front;
+    if (!front_enter()) return;
+    struct heap *heap = front->heap;
+    if (heap != NULL) {
+        hak_front_flush();
+        hak_warm_pool_release(&heap->warm);
+        front->tag = TAG_NONE;
+        front->heap = NULL;
+        lock_acquire(&heaps.lock);
+        retire(heap);
+        lock_release(&heaps.lock);
+    }
+    /* What comes now, from other destructors, is served aside. */
+    front->busy = FRONT_ENDED;
+}
+
+void hak_front_stats(struct front_stats *out, unsigned c) {
+    memset(out, 0, sizeof(*out));
+    lock_acquire(&heaps.lock);
+    out->threads = heaps.live;
+    for (struct heap *heap = heaps.all; heap != NULL; heap = heap->next_all) {
+        out->refills += load_relaxed(&heap->refills);
+        for (unsigned i = 0; i < CLASSES; i++) {
+            if (c < CLASSES && i != c) continue;
+            out->hits += load_relaxed(&heap->warm.classes[i].hits);
+            out->misses += load_relaxed(&heap->warm.classes[i].misses);
+            out->prefilled += load_relaxed(&heap->warm.classes[i].prefilled);
+        }
+    }
+    lock_release(&heaps.lock);
+}
+
+void hak_front_lock(void) { lock_acquire(&heaps.lock); }
+void hak_front_unlock(void) { lock_release(&heaps.lock); }
+
+/* A list of a thread that is gone. Its front is walked only if it was not in a slow path: the hot
+ * path leaves each list whole at every instruction. */
+static void free_list(void *head) {
+    while (head != NULL) {
+        void *next = block_next(head);
+        hak_slab_give_remote(head);
+        head = next;
+    }
+}
+
+static void abandon(struct heap *heap) {
+    if (heap->front->busy == 0) {
+        for (unsigned c = 0; c < CLASSES; c++) {
+            struct bin bin = bin_of(heap->front, heap, c);
+            free_list(*bin.take);
+            free_list(*bin.give);
+            free_list(heap->remote[c].head);
+        }
+    }
+    memset(heap->take, 0, sizeof(heap->take));
+    memset(heap->give, 0, sizeof(heap->give));
+    memset(heap->remote, 0, sizeof(heap->remote));
+    hak_warm_pool_abandon(&heap->warm);
+    retire(heap);
+}
+
+void hak_front_fork_child(void) {
+    bool others = false;
+    for (struct heap *heap = heaps.all; heap != NULL; heap = heap->next_all) {
+        if (heap->front == NULL || heap == hak_front.heap) continue;
+        abandon(heap);
+        others = true;
+    }
+    if (!others) return;
+    hak_shared_pool_repair(hak_front.heap == NULL ? NULL : &hak_front.heap->warm.owner);
+}

@@ -1,0 +1,136 @@
+/* The thread's own blocks: a list to take from and a list to give to, for each size class.
+ *
+ *      malloc <-- take[c]      give[c] <-- free
+ *
+ * Two lists, not one: with one, each malloc waits for the store of the free before it. When take
+ * is empty the lists swap; when give is full too, the older (take) goes back to its slabs.
+ * A free block in a list: first word = link, second word = the cookie, a secret that says "free".
+ *
+ * Only `room` bounds a list, and only free counts: malloc touches nothing but the list. Blocks of
+ * other threads' slabs never enter: they gather in chains that are handed over whole.
+ *
+ * The hot path is not guarded against signal handlers; every slow path is (front_enter): a
+ * handler that comes in between is served aside, without this thread's lists and without a lock. */
+#ifndef HAKMEM_TLS_FRONT_TLS_FRONT_H_
+#define HAKMEM_TLS_FRONT_TLS_FRONT_H_
+
+#include "hakmem/base/atomic.h"
+#include "hakmem/base/base.h"
+#include "hakmem/registry/registry.h"
+#include "hakmem/size_class/size_class.h"
+#include "hakmem/transfer/transfer.h"
+#include "hakmem/warm_pool/warm_pool.h"
+
+struct heap;
+
+#define FRONT_ENDED 2
+
+/* Thread-local, at most 1 KiB: dlopen has little room for static TLS. */
+struct front {
+    void *take[SMALL_CLASSES];
+    void *give[SMALL_CLASSES];
+    int32_t room[SMALL_CLASSES]; /* pushes that give still has room for */
+    uint32_t tag;                /* owner << 8; TAG_NONE until there is a heap */
+    uint32_t busy;               /* 1 in a slow path; FRONT_ENDED once the thread has ended */
+    uint64_t cookie;
+    struct heap *heap;
+};
+
+/* What of a thread's front is not on the hot path. Made at its first slow path, recycled with its
+ * owner number after its end. */
+struct heap {
+    struct warm_pool warm;
+    void *take[MEDIUM_CLASSES];
+    void *give[MEDIUM_CLASSES];
+    int32_t room[MEDIUM_CLASSES];
+    uint32_t cap[CLASSES];    /* blocks that give may hold; starts small, doubles when it fills */
+    bool overflowed[CLASSES]; /* since the last refill from a slab */
+    size_t cap_bytes;         /* their sum in bytes, at most FRONT_THREAD_BYTES */
+    struct chain remote[CLASSES];
+    uint64_t refills;
+    struct front *front; /* the thread's; NULL when the heap is free */
+    struct heap *next_all, *next_free;
+    bool live;
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+extern __thread struct front hak_front __attribute__((tls_model("initial-exec")));
+
+/* Makes the calling thread's heap. False: out of memory, or the thread has ended. */
+bool hak_front_start(void);
+/* A block of class `c` when take is empty. NULL: out of memory. Entered. */
+void *hak_front_refill(unsigned c);
+/* A block of a medium class. NULL: out of memory. Entered. */
+void *hak_front_medium(unsigned c);
+/* Frees a block of class `c` with registry word `word`, for every reason the hot path left:
+ * medium, full, remote, freed twice. Entered. */
+void hak_front_free(void *block, uint32_t word);
+/* Frees a slab's block without lists or locks: from signal handlers, and in threads that have
+ * ended. */
+void hak_front_free_aside(void *block);
+/* Gives back what the thread holds; the heap stays. Entered. */
+void hak_front_flush(void);
+/* Ends the thread's heap. Later calls are served aside. */
+void hak_front_end(void);
+
+/* Bytes in the caller's lists and chains. Entered. */
+uint64_t hak_front_bytes(void);
+struct front_stats {
+    uint64_t threads, refills, hits, misses, prefilled;
+};
+/* Sums over all threads, living and ended; `c` < CLASSES: of that class only. */
+void hak_front_stats(struct front_stats *out, unsigned c);
+
+/* Around fork. `child`: gives the other threads' slabs to whoever wants them. */
+void hak_front_lock(void);
+void hak_front_unlock(void);
+void hak_front_fork_child(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+/* Begins a slow path. False: this thread is in one already (a signal handler), or has ended. */
+HAK_INLINE bool front_enter(void) {
+    if (HAK_UNLIKELY(hak_front.busy)) return false;
+    hak_front.busy = 1;
+    signal_fence();
+    return true;
+}
+
+HAK_INLINE void front_leave(void) {
+    signal_fence();
+    hak_front.busy = 0;
+}
+
+HAK_INLINE void *block_next(void *block) { return *(void **)block; }
+HAK_INLINE void block_set_next(void *block, void *next) { *(void **)block = next; }
+HAK_INLINE uint64_t *block_cookie(void *block) { return (uint64_t *)block + 1; }
+
+/* Takes a block of a small class; NULL: the list is empty. */
+HAK_INLINE void *front_pop(unsigned c) {
+    void *block = hak_front.take[c];
+    if (HAK_UNLIKELY(block == NULL)) return NULL;
+    hak_front.take[c] = block_next(block);
+    if (HAK_CHECKS) *block_cookie(block) = 0;
+    return block;
+}
+
+/* Gives a block; false: not a small block of this thread, or freed already, or the list is full.
+ * One compare covers NULL, foreign, remote, medium and large. */
+HAK_INLINE bool front_push(void *block) {
+    uint32_t c = registry_word(block) ^ hak_front.tag;
+    if (HAK_UNLIKELY(c >= SMALL_CLASSES)) return false;
+    uint64_t cookie = hak_front.cookie;
+    if (HAK_CHECKS && HAK_UNLIKELY(*block_cookie(block) == cookie)) return false;
+    if (HAK_UNLIKELY(--hak_front.room[c] < 0)) return false;
+    block_set_next(block, hak_front.give[c]);
+    hak_front.give[c] = block;
+    if (HAK_CHECKS) *block_cookie(block) = cookie;
+    return true;
+}
+
+#endif

@@ -1,0 +1,38 @@
+/* Chains in transit between threads: a bounded stock of each class, handed over whole.
+ * Above the bound a chain is refused, and its owner drains it into the slabs' bitmaps.
+ * A lock for each class, taken once a chain. */
+#ifndef HAKMEM_TRANSFER_TRANSFER_H_
+#define HAKMEM_TRANSFER_TRANSFER_H_
+
+#include "hakmem/base/base.h"
+#include "hakmem/size_class/size_class.h"
+
+/* Blocks linked by their first words; the last one's is NULL. */
+struct chain {
+    void *head;
+    uint32_t count;
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+/* Takes over a chain. False: the stock is full and the chain stays the caller's. */
+bool hak_transfer_push(unsigned c, struct chain chain);
+/* A chain, or one with a NULL head when there is none. */
+struct chain hak_transfer_pop(unsigned c);
+/* Bytes in transit. */
+uint64_t hak_transfer_bytes(void);
+/* Around fork: all classes' locks, in ascending order. */
+void hak_transfer_lock(void);
+void hak_transfer_unlock(void);
+#ifdef __cplusplus
+}
+#endif
+
+/* Blocks in a chain of class `c` before it is handed over. */
+HAK_INLINE uint32_t chain_blocks(unsigned c) {
+    uint32_t n = (uint32_t)(CHAIN_BYTES / hak_size_class[c].block_bytes);
+    return n < 1 ? 1 : n > CHAIN_BLOCKS ? CHAIN_BLOCKS : n;
+}
+
+#endif

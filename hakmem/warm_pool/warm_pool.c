@@ -1,0 +1,195 @@
+#include "hakmem/warm_pool/warm_pool.h"
+
+#include "hakmem/config/options.h"
+#include "hakmem/shared_pool/shared_pool.h"
+
+/* Misses at most this many requests apart grow the prefill; farther apart it ends. */
+enum { PREFILL_WINDOW = 8 };
+
+void hak_warm_pool_init(struct warm_pool *wp, uint32_t id) {
+    wp->owner.id = id;
+    list_init(&wp->owned);
+    list_init(&wp->empty);
+    wp->empties = 0;
+    for (unsigned c = 0; c < CLASSES; c++) {
+        list_init(&wp->classes[c].slabs);
+        wp->classes[c].count = 0;
+        wp->classes[c].prefill = 0;
+    }
+    /* Release: a thread that finds the stack open finds the rest too. */
+    store_release(&wp->owner.pending, NULL);
+}
+
+static void enlist(struct warm_pool *wp, struct slab *slab) {
+    struct warm_class *wc = &wp->classes[slab->class_index];
+    /* At the back: it gathers more free blocks before it is used. */
+    list_push_back(&wc->slabs, &slab->listed);
+    wc->count++;
+}
+
+static void unlist(struct warm_pool *wp, struct slab *slab) {
+    list_remove(&slab->listed);
+    wp->classes[slab->class_index].count--;
+}
+
+static void adopt(struct warm_pool *wp, struct slab *slab) {
+    list_push_front(&wp->owned, &slab->owned);
+    enlist(wp, slab);
+}
+
+static void give_empty(struct slab *slab) {
+    list_remove(&slab->owned);
+    list_remove(&slab->listed);
+    hak_shared_pool_give_empty(slab);
+}
+
+/* An emptied slab that is in no list. */
+static void stock_empty(struct warm_pool *wp, struct slab *slab) {
+    if (slab->span != 1 || wp->empties >= WARM_EMPTY_SLABS) {
+        give_empty(slab);
+        return;
+    }
+    list_push_front(&wp->empty, &slab->listed);
+    wp->empties++;
+}
+
+static struct slab *take_stocked(struct warm_pool *wp, unsigned c) {
+    if (wp->empties == 0 || hak_size_class[c].span != 1) return NULL;
+    struct slab *slab = list_entry(wp->empty.next, struct slab, listed);
+    list_remove(&slab->listed);
+    wp->empties--;
+    if (slab->class_index != c) {
+        list_remove(&slab->owned);
+        hak_slab_uncarve(slab);
+        hak_slab_carve(slab, c, &wp->owner, false);
+        list_push_front(&wp->owned, &slab->owned);
+    }
+    enlist(wp, slab);
+    return slab;
+}
+
+void hak_warm_pool_given(struct warm_pool *wp, struct slab *slab, unsigned out_before) {
+    if (slab->out == out_before) return;
+    bool listed = !list_empty(&slab->listed);
+    if (slab->out == 0) {
+        if (listed) unlist(wp, slab);
+        stock_empty(wp, slab);
+        return;
+    }
+    if (!listed) {
+        enlist(wp, slab);
+        listed = true;
+    }
+    /* Beyond the capacity, slabs that are mostly free go to where every thread finds them. The
+     * fuller ones stay: giving them up and taking them back costs more than they hold. */
+    struct warm_class *wc = &wp->classes[slab->class_index];
+    if (wc->count > hak_options.warm_pool_size && slab->out <= slab->capacity / 4u) {
+        unlist(wp, slab);
+        hak_shared_pool_orphan(slab);
+    }
+}
+
+void hak_warm_pool_taken(struct warm_pool *wp, struct slab *slab) {
+    if (!slab_has_free(slab)) unlist(wp, slab);
+}
+
+void hak_warm_pool_collect(struct warm_pool *wp) {
+    struct slab *slab = hak_slab_take_pending(&wp->owner);
+    while (slab != NULL) {
+        struct slab *next = slab->pending_next;
+        if (load_relaxed(&slab->span) != 0 && load_relaxed(&slab->owner) == &wp->owner) {
+            unsigned out_before = slab->out;
+            hak_slab_clear_pending(slab);
+            hak_slab_collect(slab);
+            hak_warm_pool_given(wp, slab, out_before);
+        } else {
+            hak_slab_forward_pending(slab);
+        }
+        slab = next;
+    }
+}
+
+static struct slab *first(struct warm_pool *wp, unsigned c) {
+    struct list *list = &wp->classes[c].slabs;
+    return list_empty(list) ? NULL : list_entry(list->next, struct slab, listed);
+}
+
+/* Slabs taken ahead, while a class misses again and again: only partial ones, which cost
+ * neither pages nor carving. */
+static void prefill(struct warm_pool *wp, unsigned c) {
+    struct warm_class *wc = &wp->classes[c];
+    bool close = wc->requests - wc->last_miss <= PREFILL_WINDOW;
+    wc->last_miss = wc->requests;
+    if (!close) {
+        wc->prefill = 0;
+        return;
+    }
+    if (wc->prefill < hak_options.warm_pool_prefill) wc->prefill++;
+    for (uint32_t i = 0; i < wc->prefill && wc->count < hak_options.warm_pool_size; i++) {
+        struct slab *slab = hak_shared_pool_take_partial(c, &wp->owner);
+        if (slab == NULL) return;
+        adopt(wp, slab);
+        wc->prefilled++;
+    }
+}
+
+struct slab *hak_warm_pool_get(struct warm_pool *wp, unsigned c) {
+    struct warm_class *wc = &wp->classes[c];
+    count_add(&wc->requests, 1);
+    struct slab *slab = first(wp, c);
+    if (slab == NULL) {
+        hak_warm_pool_collect(wp);
+        slab = first(wp, c);
+    }
+    if (slab == NULL) slab = take_stocked(wp, c);
+    if (slab != NULL) {
+        count_add(&wc->hits, 1);
+        return slab;
+    }
+    slab = hak_shared_pool_take(c, &wp->owner);
+    if (slab == NULL) return NULL;
+    count_add(&wc->misses, 1);
+    adopt(wp, slab);
+    prefill(wp, c);
+    return slab;
+}
+
+void hak_warm_pool_trim(struct warm_pool *wp) {
+    hak_warm_pool_collect(wp);
+    while (!list_empty(&wp->empty)) {
+        give_empty(list_entry(wp->empty.next, struct slab, listed));
+    }
+    wp->empties = 0;
+    for (unsigned c = 0; c < CLASSES; c++) {
+        struct list *node = wp->classes[c].slabs.next;
+        while (node != &wp->classes[c].slabs) {
+            struct slab *slab = list_entry(node, struct slab, listed);
+            node = node->next;
+            if (slab->out > slab->capacity / 4u) continue;
+            unlist(wp, slab);
+            hak_shared_pool_orphan(slab);
+        }
+    }
+}
+
+/* From here on nobody finds this owner open: pushers that come late follow the slab's owner. */
+static void close_pending(struct warm_pool *wp) {
+    struct slab *slab = hak_slab_close_pending(&wp->owner);
+    while (slab != NULL && slab != PENDING_CLOSED) {
+        struct slab *next = slab->pending_next;
+        hak_slab_forward_pending(slab);
+        slab = next;
+    }
+}
+
+void hak_warm_pool_release(struct warm_pool *wp) {
+    while (!list_empty(&wp->owned)) {
+        hak_shared_pool_orphan(list_entry(wp->owned.next, struct slab, owned));
+    }
+    close_pending(wp);
+}
+
+void hak_warm_pool_abandon(struct warm_pool *wp) {
+    hak_shared_pool_orphan_all(&wp->owner);
+    hak_slab_close_pending(&wp->owner);
+}

@@ -1,0 +1,53 @@
+/* This thread's slabs: those with free blocks, by class, and a few empty resident ones that any
+ * class may take. One thread uses a warm pool at a time; only its pending stack is written by
+ * others. Refuses: blocks in motion (tls_front), other threads' slabs. */
+#ifndef HAKMEM_WARM_POOL_WARM_POOL_H_
+#define HAKMEM_WARM_POOL_WARM_POOL_H_
+
+#include "hakmem/base/base.h"
+#include "hakmem/base/list.h"
+#include "hakmem/slab/slab.h"
+
+struct warm_class {
+    struct list slabs; /* with free blocks; the one in use first */
+    uint32_t count;
+    uint32_t prefill;  /* slabs to take ahead at the next miss: grows while misses follow closely */
+    uint64_t requests; /* of slabs; hits + misses */
+    uint64_t hits, misses, prefilled;
+    uint64_t last_miss; /* `requests` at that time */
+};
+
+struct warm_pool {
+    struct slab_owner owner;
+    struct list owned; /* every slab of this thread, by `owned` */
+    struct list empty; /* slabs without blocks outside, by `listed`; at most WARM_EMPTY_SLABS */
+    uint32_t empties;
+    struct warm_class classes[CLASSES];
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+/* Starts a pool whose slabs carry `id` in their words. */
+void hak_warm_pool_init(struct warm_pool *wp, uint32_t id);
+/* A slab of `c` with free blocks; it stays listed. NULL: out of memory. */
+struct slab *hak_warm_pool_get(struct warm_pool *wp, unsigned c);
+/* To be called when blocks were taken from `slab`: one without free blocks leaves its list. */
+void hak_warm_pool_taken(struct warm_pool *wp, struct slab *slab);
+/* To be called when blocks were given to `slab`, which had `out_before` blocks outside. The slab
+ * may be gone afterwards. */
+void hak_warm_pool_given(struct warm_pool *wp, struct slab *slab, unsigned out_before);
+/* Takes in what other threads freed into this pool's slabs. */
+void hak_warm_pool_collect(struct warm_pool *wp);
+/* Gives the empty slabs, and those that are mostly free, to the shared pool. */
+void hak_warm_pool_trim(struct warm_pool *wp);
+/* Gives every slab to the shared pool and closes the pending stack. */
+void hak_warm_pool_release(struct warm_pool *wp);
+/* The same after a fork, for a thread that stopped in mid-step: its lists are not trusted.
+ * hak_shared_pool_repair must follow. */
+void hak_warm_pool_abandon(struct warm_pool *wp);
+#ifdef __cplusplus
+}
+#endif
+
+#endif

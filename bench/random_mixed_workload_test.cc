@@ -32,6 +32,7 @@ TEST(RandomMixed, ThreadsShareNothing) {
     constexpr int kThreads = 4;
     RandomMixed workload(SmallParams(kThreads));
     std::vector<std::thread> threads;
+    threads.reserve(kThreads);
     for (int i = 0; i < kThreads; ++i) threads.emplace_back(AllSteps, &workload, i);
     for (std::thread &thread : threads) thread.join();
 }

@@ -11,7 +11,7 @@ namespace {
 
 // A readable file: what is in it does not matter before it is preloaded.
 std::string SomeFile(const std::string &name = "some.so") {
-    const std::string path = ::testing::TempDir() + "/" + name;
+    std::string path = ::testing::TempDir() + "/" + name;
     std::ofstream(path) << "not a library";
     return path;
 }

@@ -12,6 +12,7 @@ TEST(ChildArguments, AreRecognisedAsAChilds) {
     std::vector<std::string> arguments = ChildArguments({{"ws", 256}}, "/lib/some.so", 5);
     arguments.insert(arguments.begin(), "program");
     std::vector<char *> pointers;
+    pointers.reserve(arguments.size());
     for (std::string &argument : arguments) pointers.push_back(argument.data());
     EXPECT_TRUE(IsChild(static_cast<int>(pointers.size()), pointers.data()));
     EXPECT_FALSE(IsChild(1, pointers.data()));

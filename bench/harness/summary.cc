@@ -27,6 +27,7 @@ double ValueOf(const ChildResult &round, const std::string &name) {
 Spread Over(const std::vector<ChildResult> &rounds,
             const std::function<double(const ChildResult &)> &figure) {
     std::vector<double> values;
+    values.reserve(rounds.size());
     for (const ChildResult &round : rounds) values.push_back(figure(round));
     return SpreadOf(values);
 }

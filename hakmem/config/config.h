@@ -35,8 +35,10 @@
 #define FRONT_CLASS_BLOCKS 512
 #define FRONT_MEDIUM_BYTES (128 * KiB)
 #define FRONT_START_DIVISOR 8
-/* The sum of a thread's caps, each counted in bytes. */
+/* The sum of a thread's caps of small classes, each counted in bytes. */
 #define FRONT_THREAD_BYTES (1 * MiB)
+/* Medium blocks in a thread's lists: one that would exceed this goes straight to its slab. */
+#define FRONT_MEDIUM_THREAD_BYTES (4 * MiB)
 
 /* Remote chains: blocks of one class that are handed over whole. */
 #define CHAIN_BLOCKS 64

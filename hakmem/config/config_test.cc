@@ -48,13 +48,13 @@ TEST_F(Options, HaveTheDocumentedDefaults) {
 }
 
 TEST_F(Options, AreTakenInSilenceWhenTheyAreGood) {
-    EXPECT_EQ(parse({"HAKMEM_STATS=1", "HAKMEM_WARM_POOL_STATS=1", "HAKMEM_WARM_POOL_SIZE=3",
-                     "HAKMEM_WARM_POOL_PREFILL=0", "HAKMEM_SUPERSLAB_MAX_CACHED=7",
-                     "HAKMEM_SUPERSLAB_MAX_MEMORY_MB=99", "HAKMEM_SUPERSLAB_TTL_SEC=86400",
-                     "HAKMEM_SS_PREFAULT=1", "HAKMEM_SS_LAZY_ZERO=1",
-                     "HAKMEM_PREWARM_SUPERSLABS=4096", "HAKMEM_PREWARM_SUPERSLABS_C0=5",
-                     "HAKMEM_PREWARM_SUPERSLABS_C7=0006"}),
-              "");
+    EXPECT_EQ(
+        parse({"HAKMEM_STATS=1", "HAKMEM_WARM_POOL_STATS=1", "HAKMEM_WARM_POOL_SIZE=3",
+               "HAKMEM_WARM_POOL_PREFILL=0", "HAKMEM_SUPERSLAB_MAX_CACHED=7",
+               "HAKMEM_SUPERSLAB_MAX_MEMORY_MB=99", "HAKMEM_SUPERSLAB_TTL_SEC=86400",
+               "HAKMEM_SS_PREFAULT=1", "HAKMEM_SS_LAZY_ZERO=1", "HAKMEM_PREWARM_SUPERSLABS=4096",
+               "HAKMEM_PREWARM_SUPERSLABS_C0=5", "HAKMEM_PREWARM_SUPERSLABS_C7=0006"}),
+        "");
     EXPECT_EQ(hak_options.stats, 1u);
     EXPECT_EQ(hak_options.warm_pool_stats, 1u);
     EXPECT_EQ(hak_options.warm_pool_size, 3u);

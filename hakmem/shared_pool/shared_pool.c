@@ -90,15 +90,17 @@ static void collect_orphans(void) {
 /* ---- Purging -------------------------------------------------------------------------------- */
 
 static void tick(uint64_t now) {
+    /* A superslab's worth of purges, and a tenth wanted back: more is kept from now on, without
+     * waiting for the second to end. */
+    if (pool.purged >= SLABS_PER_SUPERSLAB && pool.refaulted * 10 > pool.purged) {
+        if (pool.backoff < BACKOFF_MAX) pool.backoff++;
+        pool.purged = pool.refaulted = 0;
+    }
     if (pool.all.used > pool.peak_used) pool.peak_used = pool.all.used;
     if (now - pool.epoch_ms < REFAULT_MS) return;
     pool.epoch_ms = now;
     pool.peak_used = pool.all.used > pool.peak_used / 2 ? pool.all.used : pool.peak_used / 2;
-    if (pool.refaulted * 10 > pool.purged) {
-        if (pool.backoff < BACKOFF_MAX) pool.backoff++;
-    } else if (pool.backoff > 0) {
-        pool.backoff--;
-    }
+    if (pool.backoff > 0 && pool.refaulted * 10 <= pool.purged) pool.backoff--;
     pool.purged = pool.refaulted = 0;
 }
 
@@ -117,7 +119,7 @@ static struct superslab *purge_candidate(size_t keep, uint64_t now) {
         struct superslab *oldest = list_entry(all->cache.prev, struct superslab, by_run);
         bool over = all->cached > hak_options.superslab_max_cached ||
                     all->cached_resident * SLAB_BYTES >
-                        (hak_options.superslab_max_memory_mb * MiB << pool.backoff) ||
+            (hak_options.superslab_max_memory_mb * MiB << pool.backoff) ||
                     now - oldest->freed_ms > hak_options.superslab_ttl_sec * 1000 ||
                     hak_options.ss_lazy_zero;
         if (over || all->resident_free > keep) return oldest;

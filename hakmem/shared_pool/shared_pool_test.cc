@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <random>
@@ -34,13 +35,25 @@ std::vector<char *> take_blocks(slab *s, unsigned want) {
     return blocks;
 }
 
+/* Runs `body` in a process of its own, whose pool has served nobody: for tests that need that, and
+ * for those that release address space, which the pool remembers. */
+template <typename Body> void in_a_fresh_process(Body body) {
+    testing::FLAGS_gtest_death_test_style = "threadsafe";
+    EXPECT_EXIT(
+        {
+            body();
+            exit(testing::Test::HasFailure() ? 1 : 0);
+        },
+        testing::ExitedWithCode(0), "");
+}
+
 /* The pool is one for the process: each test begins and ends with every slab given back and no
- * superslab mapped. */
+ * empty slab resident. */
 class SharedPool : public testing::Test {
   protected:
     void SetUp() override {
         saved_ = hak_options;
-        start_empty();
+        hak_shared_pool_trim(0);
     }
     void TearDown() override {
         hak_os_set_fault(nullptr);
@@ -48,13 +61,9 @@ class SharedPool : public testing::Test {
         shared_pool_stats s = stats();
         EXPECT_EQ(s.live_bytes, 0u);
         EXPECT_EQ(s.free_bytes, 0u);
-        start_empty();
-        EXPECT_EQ(stats().superslabs, 0u);
-        EXPECT_EQ(stats().resident_free_bytes, 0u);
-    }
-    static void start_empty() {
+        EXPECT_EQ(s.hot + s.draining, 0u);
         hak_shared_pool_trim(0);
-        hak_shared_pool_release_address_space();
+        EXPECT_EQ(stats().resident_free_bytes, 0u);
     }
     slab *take(unsigned c) {
         slab *s = hak_shared_pool_take(c, &owner_);
@@ -72,33 +81,35 @@ class SharedPool : public testing::Test {
 };
 
 TEST_F(SharedPool, TriesItsStagesInOrder) {
-    uint64_t before[STAGE_COUNT];
-    std::memcpy(before, stats().stage, sizeof(before));
-    auto came_from = [&](pool_stage stage) {
-        shared_pool_stats s = stats();
-        for (unsigned i = 0; i < STAGE_COUNT; i++) {
-            EXPECT_EQ(s.stage[i], before[i] + (i == stage)) << stage << " " << i;
-        }
-        std::memcpy(before, s.stage, sizeof(before));
-    };
-    slab *a = take(kSmall);
-    came_from(STAGE_MAPPED);
-    slab *b = take(kSmall);
-    came_from(STAGE_PURGED); /* of the same superslab, pages never touched */
-    std::vector<char *> blocks = take_blocks(b, 3);
-    hak_shared_pool_orphan(b);
-    EXPECT_EQ(take(kSmall), b);
-    came_from(STAGE_PARTIAL);
-    hak_shared_pool_give_empty(a);
-    slab *c = take(kSmall + 1);
-    came_from(STAGE_RESIDENT);
-    EXPECT_EQ(c, a);
-    for (char *p : blocks) EXPECT_EQ(hak_slab_give(b, p), SLAB_OK);
-    hak_shared_pool_give_empty(c);
-    hak_shared_pool_give_empty(b);
-    slab *d = take(kSmall);
-    came_from(STAGE_CACHED);
-    hak_shared_pool_give_empty(d);
+    in_a_fresh_process([this] {
+        uint64_t before[STAGE_COUNT];
+        std::memcpy(before, stats().stage, sizeof(before));
+        auto came_from = [&](pool_stage stage) {
+            shared_pool_stats s = stats();
+            for (unsigned i = 0; i < STAGE_COUNT; i++) {
+                EXPECT_EQ(s.stage[i], before[i] + (i == stage)) << stage << " " << i;
+            }
+            std::memcpy(before, s.stage, sizeof(before));
+        };
+        slab *a = take(kSmall);
+        came_from(STAGE_MAPPED);
+        slab *b = take(kSmall);
+        came_from(STAGE_PURGED); /* of the same superslab, pages never touched */
+        std::vector<char *> blocks = take_blocks(b, 3);
+        hak_shared_pool_orphan(b);
+        EXPECT_EQ(take(kSmall), b);
+        came_from(STAGE_PARTIAL);
+        hak_shared_pool_give_empty(a);
+        slab *c = take(kSmall + 1);
+        came_from(STAGE_RESIDENT);
+        EXPECT_EQ(c, a);
+        for (char *p : blocks) EXPECT_EQ(hak_slab_give(b, p), SLAB_OK);
+        hak_shared_pool_give_empty(c);
+        hak_shared_pool_give_empty(b);
+        slab *d = take(kSmall);
+        came_from(STAGE_CACHED);
+        hak_shared_pool_give_empty(d);
+    });
 }
 
 TEST_F(SharedPool, SlabsAreFreshOnlyWhenTheirPagesAreZero) {
@@ -196,14 +207,16 @@ TEST_F(SharedPool, OrphansAllSlabsOfAnOwnerThatIsGone) {
 }
 
 TEST_F(SharedPool, ManyEmptySlabsArePurgedDownToTheBound) {
-    std::vector<slab *> slabs;
-    for (int i = 0; i < 1000; i++) slabs.push_back(take(kSmall)); /* 62 MiB */
-    uint64_t before = hak_os_purged_bytes();
-    for (slab *s : slabs) hak_shared_pool_give_empty(s);
-    EXPECT_GT(hak_os_purged_bytes(), before);
-    /* The bound doubles at most four times while purged slabs are wanted back. */
-    EXPECT_LE(stats().resident_free_bytes, RESIDENT_FREE_MAX << 4);
-    EXPECT_GT(stats().resident_free_bytes, 0u);
+    in_a_fresh_process([this] {
+        std::vector<slab *> slabs;
+        for (int i = 0; i < 1000; i++) slabs.push_back(take(kSmall)); /* 62 MiB */
+        uint64_t before = hak_os_purged_bytes();
+        for (slab *s : slabs) hak_shared_pool_give_empty(s);
+        EXPECT_GT(hak_os_purged_bytes(), before);
+        /* The bound doubles at most four times while purged slabs are wanted back. */
+        EXPECT_LE(stats().resident_free_bytes, RESIDENT_FREE_MAX << 4);
+        EXPECT_GT(stats().resident_free_bytes, 0u);
+    });
 }
 
 TEST_F(SharedPool, TrimGivesBackAllButWhatIsToBeKept) {
@@ -228,31 +241,34 @@ TEST_F(SharedPool, LazyZeroPurgesWhatEntersTheCache) {
 }
 
 TEST_F(SharedPool, ReleasedAddressSpaceIsMappedAnew) {
-    slab *keep = take(kSmall);
-    std::vector<slab *> slabs;
-    for (int i = 0; i < 100; i++) slabs.push_back(take(kSmall));
-    char *gone = slab_base(slabs.back());
-    for (slab *s : slabs) hak_shared_pool_give_empty(s);
-    uint64_t superslabs = stats().superslabs;
-    EXPECT_GE(hak_shared_pool_release_address_space(), SUPERSLAB_BYTES);
-    EXPECT_LT(stats().superslabs, superslabs);
-    EXPECT_EQ(stats().superslabs, 1u);
-    EXPECT_EQ(registry_word(gone), 0u);
-    EXPECT_EQ(hak_slab_of(gone), nullptr);
-    slabs.clear();
-    for (int i = 0; i < 100; i++) {
-        slab *s = take(kSmall);
-        ASSERT_NE(s, nullptr);
-        std::memset(slab_base(s), i, SLAB_BYTES);
-        slabs.push_back(s);
-    }
-    for (slab *s : slabs) hak_shared_pool_give_empty(s);
-    hak_shared_pool_give_empty(keep);
+    in_a_fresh_process([this] {
+        slab *keep = take(kSmall);
+        std::vector<slab *> slabs;
+        for (int i = 0; i < 100; i++) slabs.push_back(take(kSmall));
+        char *gone = slab_base(slabs.back());
+        for (slab *s : slabs) hak_shared_pool_give_empty(s);
+        uint64_t superslabs = stats().superslabs;
+        EXPECT_GE(hak_shared_pool_release_address_space(), SUPERSLAB_BYTES);
+        EXPECT_LT(stats().superslabs, superslabs);
+        EXPECT_EQ(stats().superslabs, 1u);
+        EXPECT_EQ(registry_word(gone), 0u);
+        EXPECT_EQ(hak_slab_of(gone), nullptr);
+        slabs.clear();
+        for (int i = 0; i < 100; i++) {
+            slab *s = take(kSmall);
+            ASSERT_NE(s, nullptr);
+            std::memset(slab_base(s), i, SLAB_BYTES);
+            slabs.push_back(s);
+        }
+        for (slab *s : slabs) hak_shared_pool_give_empty(s);
+        hak_shared_pool_give_empty(keep);
+    });
 }
 
 TEST_F(SharedPool, PrewarmFillsThePartialStage) {
+    uint64_t before = stats().superslabs;
     ASSERT_TRUE(hak_shared_pool_prewarm(kSmall, 2));
-    EXPECT_EQ(stats().superslabs, 2u);
+    EXPECT_EQ(stats().superslabs, before + 2);
     std::vector<slab *> slabs;
     while (slab *s = hak_shared_pool_take_partial(kSmall, &owner_)) slabs.push_back(s);
     EXPECT_EQ(slabs.size(), 2u * SLABS_PER_SUPERSLAB);
@@ -329,50 +345,55 @@ bool fail_the_kth(os_call) { return --calls_until_failure == 0; }
 bool fail_always(os_call) { return true; }
 
 TEST_F(SharedPool, AnyRefusalOfTheKernelIsSurvived) {
-    for (int k = 1; k <= 50; k++) {
-        start_empty();
-        calls_until_failure = k;
-        hak_os_set_fault(fail_the_kth);
-        std::vector<slab *> slabs;
-        for (int i = 0; i < 150; i++) {
-            slab *s = take(i % 5 == 0 ? 75 + k % 9 : kSmall);
-            if (s != nullptr) slabs.push_back(s);
+    in_a_fresh_process([this] {
+        for (int k = 1; k <= 50; k++) {
+            calls_until_failure = k;
+            hak_os_set_fault(fail_the_kth);
+            std::vector<slab *> slabs;
+            for (int i = 0; i < 150; i++) {
+                slab *s = take(i % 5 == 0 ? 75 + k % 9 : kSmall);
+                if (s != nullptr) slabs.push_back(s);
+            }
+            EXPECT_GE(slabs.size(), 140u) << k;
+            for (slab *s : slabs) hak_shared_pool_give_empty(s);
+            hak_shared_pool_trim(0);
+            hak_shared_pool_release_address_space();
+            hak_os_set_fault(nullptr);
+            shared_pool_stats now = stats();
+            EXPECT_EQ(now.hot + now.draining, 0u) << k;
+            slab *again = take(kSmall);
+            ASSERT_NE(again, nullptr) << k;
+            hak_shared_pool_give_empty(again);
         }
-        EXPECT_GE(slabs.size(), 140u) << k;
-        for (slab *s : slabs) hak_shared_pool_give_empty(s);
-        hak_shared_pool_trim(0);
-        hak_shared_pool_release_address_space();
-        hak_os_set_fault(nullptr);
-        shared_pool_stats now = stats();
-        EXPECT_EQ(now.hot + now.draining, 0u) << k;
-        slab *again = take(kSmall);
-        ASSERT_NE(again, nullptr) << k;
-        hak_shared_pool_give_empty(again);
-    }
+    });
 }
 
 TEST_F(SharedPool, ReturnsNullWhileThereIsNoMemory) {
-    hak_os_set_fault(fail_always);
-    EXPECT_EQ(hak_shared_pool_take(kSmall, &owner_), nullptr);
-    EXPECT_FALSE(hak_shared_pool_prewarm(kSmall, 1));
-    EXPECT_EQ(stats().superslabs, 0u);
-    hak_os_set_fault(nullptr);
-    slab *s = take(kSmall);
-    ASSERT_NE(s, nullptr);
-    hak_shared_pool_give_empty(s);
+    in_a_fresh_process([this] {
+        hak_os_set_fault(fail_always);
+        EXPECT_EQ(hak_shared_pool_take(kSmall, &owner_), nullptr);
+        EXPECT_FALSE(hak_shared_pool_prewarm(kSmall, 1));
+        EXPECT_EQ(stats().superslabs, 0u);
+        hak_os_set_fault(nullptr);
+        slab *s = take(kSmall);
+        ASSERT_NE(s, nullptr);
+        hak_shared_pool_give_empty(s);
+    });
 }
 
 TEST_F(SharedPool, PagesThatStayAreNeverTakenForZero) {
-    slab *s = take(kSmall);
-    std::memset(slab_base(s), 0x99, SLAB_BYTES);
-    hak_shared_pool_give_empty(s);
-    hak_os_set_fault(fail_always);
-    EXPECT_EQ(hak_shared_pool_trim(0), 0u);
-    EXPECT_EQ(hak_shared_pool_release_address_space(), 0u);
-    hak_os_set_fault(nullptr);
-    s = take(kSmall);
-    EXPECT_FALSE(s->fresh);
-    hak_shared_pool_give_empty(s);
+    in_a_fresh_process([this] {
+        slab *s = take(kSmall);
+        std::memset(slab_base(s), 0x99, SLAB_BYTES);
+        hak_shared_pool_give_empty(s);
+        hak_os_set_fault(fail_always);
+        EXPECT_EQ(hak_shared_pool_trim(0), 0u);
+        EXPECT_EQ(hak_shared_pool_release_address_space(), 0u);
+        hak_os_set_fault(nullptr);
+        s = take(kSmall);
+        EXPECT_FALSE(s->fresh);
+        hak_shared_pool_give_empty(s);
+    });
 }
 
 /* ---- Masks */

@@ -20,15 +20,17 @@ void hak_bin_check(enum slab_result result, void *block, unsigned c) {
 }
 
 /* A run of blocks of one slab is given back together: the pool is told once a run. */
-void hak_bin_return(struct heap *heap, unsigned c, void *head) {
+size_t hak_bin_return(struct heap *heap, unsigned c, void *head) {
     struct warm_pool *wp = &heap->warm;
     struct slab *slab = NULL;
     unsigned out_before = 0;
+    size_t count = 0;
     while (head != NULL) {
         struct slab *its = hak_slab_of(head);
         if (its == NULL || its->class_index != c) hak_bin_check(SLAB_NOT_OURS, head, c);
         void *block = head;
         head = block_next(block);
+        count++;
         if (its != slab) {
             if (slab != NULL) hak_warm_pool_given(wp, slab, out_before);
             slab = load_relaxed(&its->owner) == &wp->owner ? its : NULL;
@@ -41,4 +43,5 @@ void hak_bin_return(struct heap *heap, unsigned c, void *head) {
         }
     }
     if (slab != NULL) hak_warm_pool_given(wp, slab, out_before);
+    return count * hak_size_class[c].block_bytes;
 }

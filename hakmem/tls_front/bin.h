@@ -33,8 +33,8 @@ HAK_INLINE uint32_t bin_cap_start(unsigned c) {
     return n < 1 ? 1 : n;
 }
 
-/* Gives a list of blocks of class `c` back to their slabs, whoever owns those. */
-void hak_bin_return(struct heap *heap, unsigned c, void *head);
+/* Gives a list of blocks of class `c` back to their slabs, whoever owns those. Returns bytes. */
+size_t hak_bin_return(struct heap *heap, unsigned c, void *head);
 /* Reports a misuse that giving back a block found. */
 void hak_bin_check(enum slab_result result, void *block, unsigned c);
 

@@ -42,6 +42,7 @@ bool hak_front_start(void) {
         heaps.live++;
         heap->front = front;
         heap->cap_bytes = 0;
+        heap->medium_bytes = 0;
         for (unsigned c = 0; c < CLASSES; c++) {
             heap->cap[c] = bin_cap_start(c);
             *bin_of(front, heap, c).room = (int32_t)heap->cap[c];

@@ -29,6 +29,10 @@ static void grow_cap(struct heap *heap, unsigned c) {
     heap->cap_bytes += bytes;
 }
 
+static void count_medium(struct heap *heap, unsigned c, size_t blocks) {
+    if (c >= SMALL_CLASSES) heap->medium_bytes += blocks * hak_size_class[c].block_bytes;
+}
+
 void *hak_front_refill(unsigned c) {
     struct front *front = &hak_front;
     struct heap *heap = front->heap;
@@ -43,6 +47,7 @@ void *hak_front_refill(unsigned c) {
     struct chain chain = hak_transfer_pop(c); /* 2. what others freed, whole */
     if (chain.head != NULL) {
         *bin.take = chain.head;
+        count_medium(heap, c, chain.count);
         return bin_pop(bin);
     }
     struct slab *slab = hak_warm_pool_get(&heap->warm, c); /* 3. a slab */
@@ -53,14 +58,16 @@ void *hak_front_refill(unsigned c) {
         heap->overflowed[c] = false;
         grow_cap(heap, c);
     }
-    hak_slab_take(slab, heap->cap[c], bin.take);
+    count_medium(heap, c, hak_slab_take(slab, heap->cap[c], bin.take));
     hak_warm_pool_taken(&heap->warm, slab);
     return bin_pop(bin);
 }
 
 void *hak_front_medium(unsigned c) {
     struct bin bin = bin_of(&hak_front, hak_front.heap, c);
-    return HAK_LIKELY(*bin.take != NULL) ? bin_pop(bin) : hak_front_refill(c);
+    void *block = HAK_LIKELY(*bin.take != NULL) ? bin_pop(bin) : hak_front_refill(c);
+    if (HAK_LIKELY(block != NULL)) hak_front.heap->medium_bytes -= hak_size_class[c].block_bytes;
+    return block;
 }
 
 /* The giving list is full: it becomes the taking one, and that one's blocks, the longest unused,
@@ -70,7 +77,8 @@ static void rotate(struct heap *heap, struct bin bin, unsigned c) {
     *bin.take = *bin.give;
     *bin.give = NULL;
     if (old != NULL) {
-        hak_bin_return(heap, c, old);
+        size_t bytes = hak_bin_return(heap, c, old);
+        if (c >= SMALL_CLASSES) heap->medium_bytes -= bytes;
         heap->overflowed[c] = true;
         grow_cap(heap, c);
     }
@@ -83,7 +91,16 @@ static void free_own(struct heap *heap, void *block, unsigned c) {
               hak_size_class[c].block_bytes,
               "the address is not the start of a block; free what malloc returned");
     /* The hot path has counted already when it found a small class's list full. */
-    if (c >= SMALL_CLASSES) --*bin.room;
+    if (c >= SMALL_CLASSES) {
+        size_t bytes = hak_size_class[c].block_bytes;
+        if (heap->medium_bytes + bytes > FRONT_MEDIUM_THREAD_BYTES) {
+            block_set_next(block, NULL);
+            hak_bin_return(heap, c, block);
+            return;
+        }
+        heap->medium_bytes += bytes;
+        --*bin.room;
+    }
     if (*bin.room < 0) {
         rotate(heap, bin, c);
         --*bin.room;
@@ -137,6 +154,7 @@ static void flush_lists(struct front *front, struct heap *heap) {
         heap->cap[c] = start;
         *bin.room = (int32_t)start;
     }
+    heap->medium_bytes = 0;
 }
 
 void hak_front_flush(void) {

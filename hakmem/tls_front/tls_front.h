@@ -46,6 +46,7 @@ struct heap {
     uint32_t cap[CLASSES];    /* blocks that give may hold; starts small, doubles when it fills */
     bool overflowed[CLASSES]; /* since the last refill from a slab */
     size_t cap_bytes;         /* their sum in bytes, at most FRONT_THREAD_BYTES */
+    size_t medium_bytes;   /* in the medium lists, at most FRONT_MEDIUM_THREAD_BYTES */
     struct chain remote[CLASSES];
     uint64_t refills;
     struct front *front; /* the thread's; NULL when the heap is free */

@@ -80,7 +80,9 @@ TEST_F(Transfer, AChainIsBoundedByBlocksAndBytes) {
         uint32_t n = chain_blocks(c);
         EXPECT_GE(n, 1u);
         EXPECT_LE(n, static_cast<uint32_t>(CHAIN_BLOCKS));
-        if (n > 1) { EXPECT_LE(n * hak_size_class[c].block_bytes, CHAIN_BYTES) << c; }
+        if (n > 1) {
+            EXPECT_LE(n * hak_size_class[c].block_bytes, CHAIN_BYTES) << c;
+        }
     }
 }
 

@@ -1,0 +1,264 @@
+/* This thread's blocks: lists and their bounds, frees of others, flushing, the thread's end. */
+#include "hakmem/tls_front/tls_front.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <random>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "hakmem/shared_pool/shared_pool.h"
+
+namespace {
+
+constexpr unsigned kClass = 3; /* 64 bytes */
+
+/* malloc and free, as the entry files compose them of this layer's steps. */
+void *allocate(unsigned c) {
+    void *block = c < SMALL_CLASSES ? front_pop(c) : nullptr;
+    if (block != nullptr) return block;
+    EXPECT_TRUE(front_enter());
+    block = c < SMALL_CLASSES ? hak_front_refill(c) : hak_front_medium(c);
+    front_leave();
+    return block;
+}
+
+void give(void *block) {
+    if (front_push(block)) return;
+    EXPECT_TRUE(front_enter());
+    hak_front_free(block, registry_word(block));
+    front_leave();
+}
+
+void flush() {
+    ASSERT_TRUE(front_enter());
+    hak_front_flush();
+    front_leave();
+}
+
+uint64_t front_bytes() {
+    EXPECT_TRUE(front_enter());
+    uint64_t bytes = hak_front_bytes();
+    front_leave();
+    return bytes;
+}
+
+uint64_t threads() {
+    front_stats s;
+    hak_front_stats(&s, CLASSES);
+    return s.threads;
+}
+
+/* Blocks that are out of their slabs, for whatever reason. */
+uint64_t bytes_out() {
+    shared_pool_stats s;
+    hak_shared_pool_stats(&s);
+    return s.live_bytes;
+}
+
+/* Each test runs in a thread of its own, which has a front from start to end. */
+template <typename Body> void in_a_thread(Body body) {
+    std::thread([&] {
+        ASSERT_TRUE(hak_front_start());
+        body();
+        hak_front_end();
+    }).join();
+}
+
+TEST(TlsFront, FitsIntoLittleStaticTls) { EXPECT_LE(sizeof(front), 1024u); }
+
+TEST(TlsFront, HasNothingUntilItStarts) {
+    std::thread([] {
+        EXPECT_EQ(front_pop(kClass), nullptr);
+        EXPECT_FALSE(front_push(nullptr));
+        int local = 0;
+        EXPECT_FALSE(front_push(&local));
+        EXPECT_EQ(front_bytes(), 0u);
+    }).join();
+}
+
+TEST(TlsFront, GivesTheBlockThatWasFreedLastAfterASwap) {
+    in_a_thread([] {
+        void *a = allocate(kClass);
+        std::vector<void *> rest;
+        while (void *b = front_pop(kClass)) rest.push_back(b);
+        EXPECT_TRUE(front_push(a));
+        EXPECT_EQ(front_pop(kClass), nullptr); /* it is in the other list */
+        EXPECT_EQ(allocate(kClass), a);
+        EXPECT_EQ(*block_cookie(a), 0u);
+        give(a);
+        for (void *b : rest) give(b);
+    });
+    EXPECT_EQ(bytes_out(), 0u);
+}
+
+TEST(TlsFront, BlocksOfEveryClassAreDistinct) {
+    in_a_thread([] {
+        for (unsigned c = 0; c < CLASSES; c++) {
+            size_t bytes = hak_size_class[c].block_bytes;
+            std::set<char *> blocks;
+            for (int i = 0; i < 40; i++) {
+                char *b = static_cast<char *>(allocate(c));
+                ASSERT_NE(b, nullptr);
+                auto after = blocks.insert(b).first;
+                ASSERT_TRUE(after == blocks.begin() || *std::prev(after) + bytes <= b);
+                ASSERT_TRUE(std::next(after) == blocks.end() || b + bytes <= *std::next(after));
+            }
+            for (char *b : blocks) give(b);
+        }
+    });
+    EXPECT_EQ(bytes_out(), 0u);
+}
+
+TEST(TlsFront, AListIsBoundedByItsRoom) {
+    in_a_thread([] {
+        for (unsigned c : {0u, 3u, 31u, 40u, 60u}) {
+            std::vector<void *> blocks;
+            for (int i = 0; i < 4000; i++) blocks.push_back(allocate(c));
+            for (void *b : blocks) give(b);
+            size_t most = c < SMALL_CLASSES ? FRONT_CLASS_BYTES : FRONT_MEDIUM_BYTES;
+            /* Two lists. */
+            EXPECT_LE(front_bytes(), 2 * most) << c;
+            EXPECT_GT(front_bytes(), 0u);
+            flush();
+        }
+    });
+    EXPECT_EQ(bytes_out(), 0u);
+}
+
+TEST(TlsFront, AThreadsListsTogetherAreBounded) {
+    in_a_thread([] {
+        for (unsigned c = 0; c < CLASSES; c++) {
+            std::vector<void *> blocks;
+            size_t n = 1 + 2 * MiB / hak_size_class[c].block_bytes;
+            for (size_t i = 0; i < n && i < 3000; i++) blocks.push_back(allocate(c));
+            for (void *b : blocks) give(b);
+        }
+        EXPECT_LE(hak_front.heap->cap_bytes, FRONT_THREAD_BYTES);
+        flush();
+        EXPECT_EQ(hak_front.heap->cap_bytes, 0u);
+    });
+}
+
+TEST(TlsFront, FlushEmptiesEveryList) {
+    in_a_thread([] {
+        std::vector<void *> blocks;
+        for (unsigned c = 0; c < CLASSES; c++) {
+            for (int i = 0; i < 5; i++) blocks.push_back(allocate(c));
+        }
+        for (void *b : blocks) give(b);
+        EXPECT_GT(front_bytes(), 0u);
+        flush();
+        EXPECT_EQ(front_bytes(), 0u);
+        EXPECT_EQ(bytes_out(), 0u);
+        void *again = allocate(kClass);
+        ASSERT_NE(again, nullptr);
+        give(again);
+    });
+}
+
+TEST(TlsFront, AFullChainOfRemoteBlocksGoesToTransfer) {
+    in_a_thread([] {
+        std::vector<void *> blocks;
+        uint32_t chain = chain_blocks(kClass);
+        for (uint32_t i = 0; i < chain; i++) blocks.push_back(allocate(kClass));
+        uint64_t before = hak_transfer_bytes();
+        in_a_thread([&] {
+            for (void *b : blocks) {
+                EXPECT_FALSE(front_push(b));
+                give(b);
+            }
+        });
+        EXPECT_EQ(hak_transfer_bytes(), before + chain * hak_size_class[kClass].block_bytes);
+        std::vector<void *> more;
+        std::set<void *> expected(blocks.begin(), blocks.end());
+        for (int i = 0; i < 1000; i++) {
+            more.push_back(allocate(kClass));
+            expected.erase(more.back());
+        }
+        EXPECT_TRUE(expected.empty()); /* all came back to this thread */
+        EXPECT_EQ(hak_transfer_bytes(), before);
+        for (void *b : more) give(b);
+    });
+    EXPECT_EQ(bytes_out(), 0u);
+}
+
+TEST(TlsFront, AShortChainArrivesInItsSlabWhenTheThreadEnds) {
+    in_a_thread([] {
+        void *a = allocate(kClass), *b = allocate(kClass);
+        slab *s = hak_slab_of(a);
+        unsigned free_before = hak_slab_count_free(s);
+        in_a_thread([&] {
+            give(a);
+            EXPECT_GT(front_bytes(), 0u);
+        });
+        EXPECT_EQ(hak_slab_count_free(s), free_before + 1);
+        give(b);
+    });
+    EXPECT_EQ(bytes_out(), 0u);
+}
+
+TEST(TlsFront, AFreeAsideTakesNoList) {
+    in_a_thread([] {
+        void *a = allocate(kClass);
+        uint64_t before = front_bytes();
+        hak_front_free_aside(a);
+        EXPECT_EQ(front_bytes(), before);
+    });
+    EXPECT_EQ(bytes_out(), 0u);
+}
+
+TEST(TlsFront, ASlowPathIsNotEnteredTwice) {
+    ASSERT_TRUE(front_enter());
+    EXPECT_FALSE(front_enter());
+    front_leave();
+    ASSERT_TRUE(front_enter());
+    front_leave();
+}
+
+TEST(TlsFront, AThreadThatEndedIsServedAside) {
+    uint64_t before = threads();
+    std::thread([before] {
+        ASSERT_TRUE(hak_front_start());
+        EXPECT_EQ(threads(), before + 1);
+        void *kept = allocate(kClass);
+        give(allocate(40));
+        hak_front_end();
+        EXPECT_EQ(threads(), before);
+        EXPECT_FALSE(front_enter());
+        EXPECT_FALSE(hak_front_start());
+        EXPECT_FALSE(front_push(kept));
+        hak_front_free_aside(kept);
+    }).join();
+    EXPECT_EQ(threads(), before);
+    hak_shared_pool_trim(0);
+    EXPECT_EQ(bytes_out(), 0u);
+}
+
+TEST(TlsFront, HeapsAreRecycled) {
+    std::set<heap *> seen;
+    for (int i = 0; i < 50; i++) {
+        in_a_thread([&] {
+            seen.insert(hak_front.heap);
+            give(allocate(kClass));
+        });
+    }
+    EXPECT_EQ(seen.size(), 1u);
+}
+
+TEST(TlsFront, FindsADoubleFree) {
+    testing::FLAGS_gtest_death_test_style = "threadsafe";
+    EXPECT_EXIT(
+        {
+            hak_front_start();
+            void *a = allocate(kClass);
+            give(a);
+            give(a);
+        },
+        testing::KilledBySignal(SIGABRT),
+        "^hakmem: double free: block 0x[0-9a-f]+ \\(size class 64 bytes\\);");
+}
+
+} // namespace

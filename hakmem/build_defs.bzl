@@ -1,6 +1,6 @@
 """How the allocator is compiled, and what a layer of it is."""
 
-load("@rules_cc//cc:defs.bzl", "cc_library", "cc_test")
+load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
 
 _WARNINGS = [
     "-Wall",
@@ -77,3 +77,26 @@ def hak_layer(
             tags = ["no-msan"] + test_tags,
             deps = [":" + name, "@googletest//:gtest_main"] + test_deps,
         )
+
+def hak_layer_benchmark(name, deps = []):
+    """NAME_benchmark: times a layer's operations one by one, from NAME_benchmark.cc.
+
+    Args:
+      name: the layer and its folder.
+      deps: what the benchmark needs besides the layer and Google Benchmark.
+    """
+    cc_binary(
+        name = name + "_benchmark",
+        srcs = [name + "_benchmark.cc"],
+        # What is inline in the layer's header is compiled as in the allocator.
+        copts = select({
+            "//:sanitizer": [],
+            "//conditions:default": _FAST,
+        }),
+        linkstatic = True,
+        deps = [
+            ":" + name,
+            "@google_benchmark//:benchmark",
+            "@google_benchmark//:benchmark_main",
+        ] + deps,
+    )

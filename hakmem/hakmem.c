@@ -86,9 +86,10 @@ static void *allocate(size_t size, size_t align, bool *zero) {
 }
 
 void *hak_malloc_slow(size_t size) {
-    /* The commonest reason first: a list of a small class ran empty. */
-    if (HAK_LIKELY(size <= SMALL_MAX && hak_front.heap != NULL) && front_enter()) {
-        void *block = hak_front_refill(size_class_of_small(size));
+    /* The commonest reasons first: a small class's list ran empty, or the class is medium. */
+    if (HAK_LIKELY(size <= MEDIUM_MAX && hak_front.heap != NULL) && front_enter()) {
+        void *block = size <= SMALL_MAX ? hak_front_refill(size_class_of_small(size))
+                                        : hak_front_medium(size_class_of_medium(size));
         front_leave();
         if (HAK_LIKELY(block != NULL)) return block;
     }

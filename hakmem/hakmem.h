@@ -86,7 +86,8 @@ HAK_API bool hak_ss_prewarm_init(void);
 
 /* ---- Statistics ------------------------------------------------------------------------ */
 
-/* Where a slab came from, in the order in which the shared pool tries. */
+/* Where a slab came from, cheapest first. Superslabs of the cache that still have their pages are
+ * tried before the purged stage: touching pages anew costs more than any order saves. */
 enum hak_stage {
     HAK_STAGE_PARTIAL,  /* a slab of the class that has free blocks */
     HAK_STAGE_RESIDENT, /* an empty slab whose pages are there */

@@ -19,11 +19,12 @@ static uint32_t key_ready;
 
 /* ---- Threads -------------------------------------------------------------------------------- */
 
-/* Key destructors run in rounds while one sets its value again. The heap ends in the last, so that
- * the destructors of other keys find it whole in the rounds before. */
+/* Key destructors run in rounds while one sets its value again. The heap ends in the last but one,
+ * so that the destructors of other keys find it whole in the rounds before. In the last round a
+ * sanitizer's own thread state ends, and its checks must not run after that. */
 static void thread_ends(void *value) {
     uintptr_t round = (uintptr_t)value;
-    if (round < PTHREAD_DESTRUCTOR_ITERATIONS &&
+    if (round < PTHREAD_DESTRUCTOR_ITERATIONS - 1 &&
         pthread_setspecific(key, (void *)(round + 1)) == 0) {
         return;
     }

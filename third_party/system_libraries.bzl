@@ -16,8 +16,10 @@ _ABSEIL = {
         "inlined_vector": "absl_inlined_vector",
     },
     "absl/flags": {
+        "commandlineflag": "absl_flags_commandlineflag",
         "flag": "absl_flags",
         "parse": "absl_flags_parse",
+        "reflection": "absl_flags_reflection",
         "usage": "absl_flags_usage",
     },
     "absl/numeric": {

@@ -53,6 +53,8 @@
  * these bounds. Below 8 MiB, mixes of 4-128 KiB spend their time in faults. */
 #define RESIDENT_FREE_MIN (8 * MiB)
 #define RESIDENT_FREE_MAX (16 * MiB)
+/* After address space ran out, empty superslabs are unmapped as they empty for this long. */
+#define SCARCE_MS 10000
 /* Slabs that are wanted back this soon after a purge widen the bound. */
 #define REFAULT_MS 1000
 

@@ -77,7 +77,7 @@ static void free_record(uint32_t id) {
 
 static struct cached cache_remove(uint32_t i) {
     struct cached entry = cache.entries[i];
-    cache.count--;
+    store_relaxed(&cache.count, cache.count - 1); /* read without the lock too */
     cache.bytes -= entry.bytes;
     for (; i < cache.count; i++) cache.entries[i] = cache.entries[i + 1];
     return entry;
@@ -132,7 +132,8 @@ static bool cache_put(char *base, size_t bytes) {
     lock_acquire(&cache.lock);
     bool kept = cache.count < LARGE_CACHE_ENTRIES;
     if (kept) {
-        cache.entries[cache.count++] = (struct cached){base, bytes, now};
+        cache.entries[cache.count] = (struct cached){base, bytes, now};
+        store_relaxed(&cache.count, cache.count + 1);
         cache.bytes += bytes;
     }
     lock_release(&cache.lock);

@@ -21,7 +21,8 @@ static struct {
     size_t refaulted;   /* of these: wanted again */
     unsigned backoff;   /* doublings of the resident bound */
     uint64_t purged_ms; /* when a purge was last done */
-    bool scarce;        /* address space ran out once: empty superslabs are unmapped */
+    bool scarce;        /* address space ran out: empty superslabs are unmapped */
+    uint64_t scarce_ms; /* when it last did */
 } pool;
 
 #define BACKOFF_MAX 4
@@ -99,6 +100,10 @@ static void tick(uint64_t now) {
     if (pool.all.used > pool.peak_used) pool.peak_used = pool.all.used;
     if (now - pool.epoch_ms < REFAULT_MS) return;
     pool.epoch_ms = now;
+    if (pool.scarce && now - pool.scarce_ms > SCARCE_MS) {
+        pool.scarce = false;
+        pool.all.region_bytes = REGION_BYTES;
+    }
     pool.peak_used = pool.all.used > pool.peak_used / 2 ? pool.all.used : pool.peak_used / 2;
     if (pool.backoff > 0 && pool.refaulted * 10 <= pool.purged) pool.backoff--;
     pool.purged = pool.refaulted = 0;
@@ -119,7 +124,7 @@ static struct superslab *purge_candidate(size_t keep, uint64_t now) {
         struct superslab *oldest = list_entry(all->cache.prev, struct superslab, by_run);
         bool over = all->cached > hak_options.superslab_max_cached ||
                     all->cached_resident * SLAB_BYTES >
-            (hak_options.superslab_max_memory_mb * MiB << pool.backoff) ||
+                        (hak_options.superslab_max_memory_mb * MiB << pool.backoff) ||
                     now - oldest->freed_ms > hak_options.superslab_ttl_sec * 1000 ||
                     hak_options.ss_lazy_zero;
         if (over || all->resident_free > keep) return oldest;
@@ -350,6 +355,7 @@ size_t hak_shared_pool_release_address_space(void) {
     acquire();
     collect_orphans();
     pool.scarce = true;
+    pool.scarce_ms = clock_ms();
     pool.all.region_bytes = SUPERSLAB_BYTES;
     purge_down(0);
     bytes += unmap_dropped();

@@ -1,6 +1,7 @@
 /* Made by tools/size_classes.py; size_class_test recomputes every row. */
 #include "hakmem/size_class/size_class.h"
 
+/* clang-format off */
 const struct size_class hak_size_class[CLASSES] = {
     /* block bytes, capacity, span, reciprocal */
     {16, 4096, 1, 68719476736ull},

@@ -34,7 +34,7 @@ size_t hak_bin_return(struct heap *heap, unsigned c, void *head) {
         if (its != slab) {
             if (slab != NULL) hak_warm_pool_given(wp, slab, out_before);
             slab = load_relaxed(&its->owner) == &wp->owner ? its : NULL;
-            out_before = its->out;
+            out_before = load_relaxed(&its->out); /* another owner may be writing it */
         }
         if (slab == NULL) {
             hak_bin_check(hak_slab_give_remote(block), block, c);

@@ -46,7 +46,7 @@ struct heap {
     uint32_t cap[CLASSES];    /* blocks that give may hold; starts small, doubles when it fills */
     bool overflowed[CLASSES]; /* since the last refill from a slab */
     size_t cap_bytes;         /* their sum in bytes, at most FRONT_THREAD_BYTES */
-    size_t medium_bytes;   /* in the medium lists, at most FRONT_MEDIUM_THREAD_BYTES */
+    size_t medium_bytes;      /* in the medium lists, at most FRONT_MEDIUM_THREAD_BYTES */
     struct chain remote[CLASSES];
     uint64_t refills;
     struct front *front; /* the thread's; NULL when the heap is free */
@@ -125,6 +125,9 @@ HAK_INLINE void *front_pop(unsigned c) {
 HAK_INLINE bool front_push(void *block) {
     uint32_t c = registry_word(block) ^ hak_front.tag;
     if (HAK_UNLIKELY(c >= SMALL_CLASSES)) return false;
+    /* An address inside a block would go out again as a block: aligned ones are found when they
+     * come back to their slab. */
+    if (HAK_CHECKS && HAK_UNLIKELY((uintptr_t)block & (BLOCK_MIN - 1))) return false;
     uint64_t cookie = hak_front.cookie;
     if (HAK_CHECKS && HAK_UNLIKELY(*block_cookie(block) == cookie)) return false;
     if (HAK_UNLIKELY(--hak_front.room[c] < 0)) return false;

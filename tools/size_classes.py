@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+"""Prints hakmem/size_class/size_class.c: the size classes, from the rules in its header."""
+
+SLAB = 64 << 10
+SLAB_BLOCKS_MAX = 4096
+SPANS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16)
+SPAN_BLOCKS_MIN = 4
+RUN_BLOCKS_MAX = 128 << 10  # larger blocks have a run of slabs each
+TAIL_MAX = 1 / 16  # of a slab may be left over
+
+
+def block_sizes():
+    sizes = [16 * i for i in range(1, 9)]
+    for first, last, steps in ((128, 8 << 10, 8), (8 << 10, 1 << 20, 4)):
+        while first < last:
+            sizes += [first + first // steps * i for i in range(1, steps + 1)]
+            first *= 2
+    return sizes
+
+
+def span_of(size):
+    if size > RUN_BLOCKS_MAX:
+        return -(-size // SLAB)
+    for span in SPANS:
+        total = span * SLAB
+        if total // size >= SPAN_BLOCKS_MIN and total % size <= total * TAIL_MAX:
+            return span
+    raise ValueError(f"no span suits blocks of {size} bytes")
+
+
+def main():
+    sizes = block_sizes()
+    print("/* Made by tools/size_classes.py; size_class_test recomputes every row. */")
+    print('#include "hakmem/size_class/size_class.h"\n')
+    print("/* clang-format off */")
+    print("const struct size_class hak_size_class[CLASSES] = {")
+    print("    /* block bytes, capacity, span, reciprocal */")
+    for size in sizes:
+        span = span_of(size)
+        capacity = min(span * SLAB // size, SLAB_BLOCKS_MAX)
+        print(f"    {{{size}, {capacity}, {span}, {-(-(1 << 40) // size)}ull}},")
+    print("};\n\nconst uint8_t hak_size_class_small[SMALL_MAX / 16 + 1] = {")
+    small = [next(c for c, size in enumerate(sizes) if size >= max(16 * i, 1)) for i in range(65)]
+    for i in range(0, len(small), 20):
+        print("    " + ", ".join(map(str, small[i : i + 20])) + ",")
+    print("};")
+
+
+if __name__ == "__main__":
+    main()

@@ -79,15 +79,15 @@ def hak_layer(
         )
 
 def hak_layer_benchmark(name, deps = []):
-    """NAME_benchmark: times a layer's operations one by one, from NAME_benchmark.cc.
+    """Times a layer's operations one by one, from NAME.cc.
 
     Args:
-      name: the layer and its folder.
+      name: LAYER_benchmark.
       deps: what the benchmark needs besides the layer and Google Benchmark.
     """
     cc_binary(
-        name = name + "_benchmark",
-        srcs = [name + "_benchmark.cc"],
+        name = name,
+        srcs = [name + ".cc"],
         # What is inline in the layer's header is compiled as in the allocator.
         copts = select({
             "//:sanitizer": [],
@@ -95,7 +95,7 @@ def hak_layer_benchmark(name, deps = []):
         }),
         linkstatic = True,
         deps = [
-            ":" + name,
+            ":" + name[:-len("_benchmark")],
             "@google_benchmark//:benchmark",
             "@google_benchmark//:benchmark_main",
         ] + deps,

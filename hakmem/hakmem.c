@@ -67,6 +67,7 @@ static void *allocate_once(size_t size, size_t align, bool *zero) {
 /* Out of memory: everything that is free goes back, so that what is asked for may fit. */
 static void reclaim(void) {
     if (!front_enter()) return;
+    hak_front_drain_transfer();
     hak_front_flush();
     hak_large_trim(0);
     hak_shared_pool_release_address_space();
@@ -74,7 +75,8 @@ static void reclaim(void) {
 }
 
 static void *allocate(size_t size, size_t align, bool *zero) {
-    if (HAK_LIKELY(size <= PTRDIFF_MAX)) {
+    /* What no address space could hold is not worth giving anything back for. */
+    if (HAK_LIKELY((size | align) >> ADDRESS_BITS == 0)) {
         void *block = allocate_once(size, align, zero);
         if (HAK_LIKELY(block != NULL)) return block;
         reclaim();
@@ -180,8 +182,9 @@ static size_t block_bytes_of(const void *block, uint32_t word, const char *verb)
     struct slab *slab = hak_slab_of(block);
     hak_check(slab != NULL && ((size_t)((const char *)block - slab_base(slab))) % bytes == 0, verb,
               block, bytes, "the address is not the start of a block");
-    hak_check(hak_front.cookie == 0 || *block_cookie((void *)(uintptr_t)block) != hak_front.cookie,
-              verb, block, bytes, "the block was freed before; look for two owners of one pointer");
+    bool marked = *block_cookie((void *)(uintptr_t)block) == block_mark(block, hak_front.cookie);
+    hak_check(hak_front.cookie == 0 || !marked, verb, block, bytes,
+              "the block was freed before; look for two owners of one pointer");
     return bytes;
 }
 
@@ -254,6 +257,7 @@ void *hak_reallocarray(void *block, size_t count, size_t size) {
 bool hak_trim(size_t keep) {
     if (!front_enter()) return false;
     uint64_t before = hak_os_purged_bytes();
+    hak_front_drain_transfer();
     hak_front_flush();
     hak_large_trim(keep);
     hak_shared_pool_trim(keep);

@@ -1,10 +1,10 @@
 #include "hakmem/lifecycle.h"
 
-#include <limits.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <unistd.h>
 
+#include "hakmem/base/lock.h"
 #include "hakmem/config/options.h"
 #include "hakmem/hakmem.h"
 #include "hakmem/large/large.h"
@@ -14,25 +14,37 @@
 
 extern char **environ;
 
+static struct lock key_lock; /* guards the making of the key */
 static pthread_key_t key;
 static uint32_t key_ready;
 
 /* ---- Threads -------------------------------------------------------------------------------- */
 
-/* Key destructors run in rounds while one sets its value again. The heap ends in the last but one,
- * so that the destructors of other keys find it whole in the rounds before. In the last round a
- * sanitizer's own thread state ends, and its checks must not run after that. */
+/* Key destructors run in rounds while one sets its value again. The heap ends in the second, so
+ * that the destructors of other keys find it whole in the first. Not later: a thread that makes
+ * its heap in a destructor has few rounds left, and a sanitizer's own state ends with the last. */
+#define ENDING_ROUND 2
+
 static void thread_ends(void *value) {
     uintptr_t round = (uintptr_t)value;
-    if (round < PTHREAD_DESTRUCTOR_ITERATIONS - 1 &&
-        pthread_setspecific(key, (void *)(round + 1)) == 0) {
-        return;
-    }
+    if (round < ENDING_ROUND && pthread_setspecific(key, (void *)(round + 1)) == 0) return;
     hak_front_end();
 }
 
+/* Made by the first thread that needs it: other libraries' constructors may run before ours and
+ * start threads. */
+static bool key_is_ready(void) {
+    if (load_acquire(&key_ready)) return true;
+    lock_acquire(&key_lock);
+    if (!load_acquire(&key_ready) && pthread_key_create(&key, thread_ends) == 0) {
+        store_release(&key_ready, 1u);
+    }
+    lock_release(&key_lock);
+    return load_acquire(&key_ready);
+}
+
 void hak_lifecycle_thread_started(void) {
-    if (load_acquire(&key_ready)) pthread_setspecific(key, (void *)(uintptr_t)1);
+    if (key_is_ready()) pthread_setspecific(key, (void *)(uintptr_t)1);
 }
 
 /* ---- Fork ----------------------------------------------------------------------------------- */
@@ -76,8 +88,6 @@ static void fork_child(void) {
 
 __attribute__((constructor)) static void process_starts(void) {
     hak_options_parse(environ);
-    if (pthread_key_create(&key, thread_ends) == 0) store_release(&key_ready, 1u);
-    if (hak_front.heap != NULL) hak_lifecycle_thread_started();
     pthread_atfork(fork_prepare, fork_parent, fork_child);
     hak_ss_prewarm_init();
 }

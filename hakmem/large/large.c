@@ -110,8 +110,9 @@ static size_t cache_shrink(size_t keep, uint64_t now) {
     size_t freed = 0;
     for (;;) {
         lock_acquire(&cache.lock);
-        bool over = cache.count != 0 &&
-                    (cache.bytes > keep || now - cache.entries[0].since_ms > LARGE_CACHE_MS);
+        bool over =
+            cache.count != 0 &&
+            (cache.bytes > keep || (int64_t)(now - cache.entries[0].since_ms) > LARGE_CACHE_MS);
         struct cached entry = {NULL, 0, 0};
         if (over) entry = cache_remove(0);
         lock_release(&cache.lock);

@@ -51,6 +51,9 @@ static void uncarve(struct slab *slab) {
     uint32_t units = run_mask(slab->index, slab->span);
     list_remove(&slab->owned);
     list_remove(&slab->listed);
+    /* A late pusher must find an owner whose stack stays open; the last thread's may be closed by
+     * then. The orphans' stack is read under the lock that guards carving. */
+    store_release(&slab->owner, &pool.orphans);
     hak_slab_uncarve(slab);
     return_units(slab_superslab(slab), units);
 }
@@ -122,11 +125,12 @@ static struct superslab *purge_candidate(size_t keep, uint64_t now) {
     struct superslabs *all = &pool.all;
     if (!list_empty(&all->cache)) {
         struct superslab *oldest = list_entry(all->cache.prev, struct superslab, by_run);
-        bool over = all->cached > hak_options.superslab_max_cached ||
-                    all->cached_resident * SLAB_BYTES >
-                        (hak_options.superslab_max_memory_mb * MiB << pool.backoff) ||
-                    now - oldest->freed_ms > hak_options.superslab_ttl_sec * 1000 ||
-                    hak_options.ss_lazy_zero;
+        bool over =
+            all->cached > hak_options.superslab_max_cached ||
+            all->cached_resident * SLAB_BYTES >
+                (hak_options.superslab_max_memory_mb * MiB << pool.backoff) ||
+            (int64_t)(now - oldest->freed_ms) > (int64_t)hak_options.superslab_ttl_sec * 1000 ||
+            hak_options.ss_lazy_zero;
         if (over || all->resident_free > keep) return oldest;
     }
     if (all->resident_free <= keep || all->resident_runs >> 1 == 0) return NULL;
@@ -299,7 +303,8 @@ static void repair_superslab(struct superslab *ss) {
     uint32_t used = 0;
     for (unsigned i = 0; i < SLABS_PER_SUPERSLAB; i++) {
         struct slab *slab = &ss->slabs[i];
-        slab->pending = 0;
+        /* Read first: a store would copy the page that the parent shares. */
+        if (slab->pending != 0) slab->pending = 0;
         if (slab->span != 0) used |= run_mask(i, slab->span);
     }
     if (used != ss->used) hak_superslabs_set(&pool.all, ss, used, ss->resident);

@@ -1,5 +1,6 @@
 #include "hakmem/slab/slab.h"
 
+#include "hakmem/base/misuse.h"
 #include "hakmem/registry/registry.h"
 
 static uint64_t *free_bits(const struct slab *slab) {
@@ -163,13 +164,23 @@ struct slab *hak_slab_close_pending(struct slab_owner *owner) {
     return exchange_acq_rel(&owner->pending, PENDING_CLOSED);
 }
 
+/* A block came back twice at once, to the owner and from another thread. */
+static HAK_COLD void report_doubled(const struct slab *slab, unsigned w, uint64_t bits) {
+    size_t bytes = hak_size_class[slab->class_index].block_bytes;
+    size_t index = (size_t)w * 64 + (unsigned)__builtin_ctzll(bits);
+    hak_misuse("double free", slab_base(slab) + index * bytes, bytes,
+               "two threads freed the block; look for two owners of one pointer");
+}
+
 unsigned hak_slab_collect(struct slab *slab) {
     uint64_t *local = free_bits(slab), *remote = remote_bits(slab);
     unsigned words = words_of(slab), came = 0;
     for (unsigned w = 0; w < words; w++) {
         if (load_relaxed(&remote[w]) == 0) continue;
         uint64_t bits = exchange_acq_rel(&remote[w], (uint64_t)0);
-        store_relaxed(&local[w], load_relaxed(&local[w]) | bits);
+        uint64_t here = load_relaxed(&local[w]);
+        if (HAK_UNLIKELY((here & bits) != 0)) report_doubled(slab, w, here & bits);
+        store_relaxed(&local[w], here | bits);
         came += (unsigned)__builtin_popcountll(bits);
         if (w < slab->low) slab->low = (uint8_t)w;
     }

@@ -16,7 +16,7 @@ static void *bin_pop(struct bin bin) {
 static void bin_push(struct bin bin, void *block) {
     block_set_next(block, *bin.give);
     *bin.give = block;
-    *block_cookie(block) = hak_front.cookie;
+    *block_cookie(block) = block_mark(block, hak_front.cookie);
 }
 
 /* Lets a list grow while its class is busy and the thread's total allows. */
@@ -111,7 +111,7 @@ static void free_own(struct heap *heap, void *block, unsigned c) {
 static void free_remote(struct heap *heap, void *block, unsigned c) {
     struct chain *chain = &heap->remote[c];
     block_set_next(block, chain->head);
-    *block_cookie(block) = hak_front.cookie;
+    *block_cookie(block) = block_mark(block, hak_front.cookie);
     chain->head = block;
     if (++chain->count < chain_blocks(c)) return;
     struct chain full = *chain;
@@ -125,7 +125,7 @@ void hak_front_free(void *block, uint32_t word) {
     hak_check(((uintptr_t)block & (sizeof(uint64_t) - 1)) == 0, "invalid free", block,
               hak_size_class[c].block_bytes,
               "the address is not the start of a block; free what malloc returned");
-    if (HAK_CHECKS && HAK_UNLIKELY(*block_cookie(block) == hak_front.cookie)) {
+    if (HAK_CHECKS && HAK_UNLIKELY(*block_cookie(block) == block_mark(block, hak_front.cookie))) {
         hak_bin_check(SLAB_DOUBLE_FREE, block, c);
     }
     if (HAK_LIKELY((word ^ hak_front.tag) < CLASSES)) {
@@ -155,6 +155,15 @@ static void flush_lists(struct front *front, struct heap *heap) {
         *bin.room = (int32_t)start;
     }
     heap->medium_bytes = 0;
+}
+
+void hak_front_drain_transfer(void) {
+    struct heap *heap = hak_front.heap;
+    if (heap == NULL) return;
+    for (unsigned c = 0; c < CLASSES; c++) {
+        struct chain chain = hak_transfer_pop(c);
+        for (; chain.head != NULL; chain = hak_transfer_pop(c)) hak_bin_return(heap, c, chain.head);
+    }
 }
 
 void hak_front_flush(void) {

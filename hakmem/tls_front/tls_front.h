@@ -72,6 +72,8 @@ void hak_front_free(void *block, uint32_t word);
 /* Frees a slab's block without lists or locks: from signal handlers, and in threads that have
  * ended. */
 void hak_front_free_aside(void *block);
+/* Gives the chains in transit back to their slabs. Entered. */
+void hak_front_drain_transfer(void);
 /* Gives back what the thread holds; the heap stays. Entered. */
 void hak_front_flush(void);
 /* Ends the thread's heap. Later calls are served aside. */
@@ -110,6 +112,11 @@ HAK_INLINE void front_leave(void) {
 HAK_INLINE void *block_next(void *block) { return *(void **)block; }
 HAK_INLINE void block_set_next(void *block, void *next) { *(void **)block = next; }
 HAK_INLINE uint64_t *block_cookie(void *block) { return (uint64_t *)block + 1; }
+/* What a free block carries: the cookie mixed with the address, so that a program which copies
+ * memory that it never wrote does not carry one block's mark to another. */
+HAK_INLINE uint64_t block_mark(const void *block, uint64_t cookie) {
+    return cookie ^ (uintptr_t)block;
+}
 
 /* Takes a block of a small class; NULL: the list is empty. */
 HAK_INLINE void *front_pop(unsigned c) {
@@ -128,12 +135,12 @@ HAK_INLINE bool front_push(void *block) {
     /* An address inside a block would go out again as a block: aligned ones are found when they
      * come back to their slab. */
     if (HAK_CHECKS && HAK_UNLIKELY((uintptr_t)block & (BLOCK_MIN - 1))) return false;
-    uint64_t cookie = hak_front.cookie;
-    if (HAK_CHECKS && HAK_UNLIKELY(*block_cookie(block) == cookie)) return false;
+    uint64_t mark = block_mark(block, hak_front.cookie);
+    if (HAK_CHECKS && HAK_UNLIKELY(*block_cookie(block) == mark)) return false;
     if (HAK_UNLIKELY(--hak_front.room[c] < 0)) return false;
     block_set_next(block, hak_front.give[c]);
     hak_front.give[c] = block;
-    if (HAK_CHECKS) *block_cookie(block) = cookie;
+    if (HAK_CHECKS) *block_cookie(block) = mark;
     return true;
 }
 

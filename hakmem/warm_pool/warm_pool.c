@@ -83,7 +83,8 @@ void hak_warm_pool_given(struct warm_pool *wp, struct slab *slab, unsigned out_b
     /* Beyond the capacity, slabs that are mostly free go to where every thread finds them. The
      * fuller ones stay: giving them up and taking them back costs more than they hold. */
     struct warm_class *wc = &wp->classes[slab->class_index];
-    if (wc->count > hak_options.warm_pool_size && slab->out <= slab->capacity / 4u) {
+    if (wc->count > hak_options.warm_pool_size && slab->out <= slab->capacity / 4u &&
+        load_relaxed(&slab->pending) == 0) {
         unlist(wp, slab);
         hak_shared_pool_orphan(slab);
     }
@@ -170,6 +171,8 @@ void hak_warm_pool_trim(struct warm_pool *wp) {
             hak_shared_pool_orphan(slab);
         }
     }
+    /* Notes about slabs that were just given up are handed on: this thread may not come back. */
+    hak_warm_pool_collect(wp);
 }
 
 /* From here on nobody finds this owner open: pushers that come late follow the slab's owner. */

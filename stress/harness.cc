@@ -294,12 +294,11 @@ void Baseline::CheckEnd(const char *what, std::size_t slack) const {
     const std::size_t bound = resident_ + slack;
     std::fprintf(stderr,
                  "%s: %.1f million blocks freed; live 0; resident %.1f MiB at the start, %.1f at "
-                 "the end, at most %.1f allowed; superslabs %llu hot, %llu draining, %llu free\n",
+                 "the end, at most %.1f allowed\n",
                  what, static_cast<double>(blocks_freed.load()) / 1e6, MiB(resident_),
-                 MiB(resident), MiB(bound), static_cast<unsigned long long>(stats.superslabs_hot),
-                 static_cast<unsigned long long>(stats.superslabs_draining),
-                 static_cast<unsigned long long>(stats.superslabs_free));
+                 MiB(resident), MiB(bound));
     if (ResidentIsMeaningful() && resident > bound) {
+        hak_stats_print(STDERR_FILENO);
         Fail("%s: %zu bytes are resident after hak_trim(0); at most %zu are allowed", what,
              resident, bound);
     }

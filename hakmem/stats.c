@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "hakmem/base/text.h"
+#include "hakmem/config/options.h"
 #include "hakmem/large/large.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/shared_pool/shared_pool.h"
@@ -107,9 +108,13 @@ void hak_stats_print(int fd) {
     heading(fd, "hakmem: slabs by shared pool stage");
     static const char *const stages[] = {"partial", "resident", "purged", "cached", "mapped"};
     for (unsigned i = 0; i < HAK_STAGE_COUNT; i++) line(fd, stages[i], s.stage[i], "");
+    heading(fd, "hakmem: options");
+    hak_options_print(fd);
 }
 
 void hak_stats_print_warm_pool(int fd) {
+    /* In a signal handler its thread may hold the heaps' lock. */
+    if (!front_enter()) return;
     heading(fd, "hakmem: warm pool\n   class     bytes          hits        misses    prefilled");
     for (unsigned c = 0; c < CLASSES; c++) {
         struct front_stats s;
@@ -124,4 +129,5 @@ void hak_stats_print_warm_pool(int fd) {
         hak_text_string(&t, "\n");
         hak_text_write(&t, fd);
     }
+    front_leave();
 }

@@ -1,5 +1,5 @@
-/* Every number, with its unit and its reason. Options that the environment sets are in
- * options.h. */
+/* Every number, with its unit and its reason; figures are the prototype's (docs/design.md). Options
+ * that the environment sets are in options.h. */
 #ifndef HAKMEM_CONFIG_CONFIG_H_
 #define HAKMEM_CONFIG_CONFIG_H_
 

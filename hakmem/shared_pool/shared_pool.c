@@ -200,10 +200,9 @@ static struct slab *carve_from(struct superslab *ss, uint32_t candidates, unsign
     hak_assert(starts != 0);
     unsigned index = (unsigned)__builtin_ctz(starts);
     uint32_t units = run_mask(index, span);
-    bool fresh = (ss->resident & units) == 0;
     hak_superslabs_set(&pool.all, ss, ss->used | units, ss->resident | units);
     struct slab *slab = &ss->slabs[index];
-    hak_slab_carve(slab, c, owner, fresh);
+    hak_slab_carve(slab, c, owner);
     return slab;
 }
 
@@ -336,10 +335,9 @@ bool hak_shared_pool_prewarm(unsigned c, unsigned count) {
         struct superslab *ss = hak_superslabs_map(&pool.all);
         ok = ss != NULL;
         if (!ok) break;
-        bool resident = hak_os_populate(ss->base, SUPERSLAB_BYTES);
+        hak_os_populate(ss->base, SUPERSLAB_BYTES);
         for (unsigned i = 0; i + span <= SLABS_PER_SUPERSLAB; i += span) {
             struct slab *slab = carve_from(ss, ~ss->used, c, &pool.orphans);
-            slab->fresh = !resident && slab->fresh;
             list_push_back(&pool.partial[c], &slab->listed);
         }
     }

@@ -22,7 +22,7 @@ struct slab *hak_slab_of(const void *address) {
     return load_relaxed(&slab->span) == 0 ? NULL : slab;
 }
 
-void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner, bool fresh) {
+void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
     const struct size_class *sc = &hak_size_class[c];
     struct superslab *ss = slab_superslab(slab);
     for (unsigned i = 0; i < sc->span; i++) {
@@ -33,7 +33,6 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner, boo
     store_relaxed(&slab->out, 0);
     store_relaxed(&slab->span, (uint8_t)sc->span);
     slab->low = 0;
-    slab->fresh = fresh;
     list_init(&slab->owned);
     list_init(&slab->listed);
     uint64_t *bits = free_bits(slab);

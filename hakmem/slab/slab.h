@@ -5,7 +5,7 @@
  *
  * A slab is a run of `span` 64 KiB units cut into equal blocks of one class; the first unit is
  * its head and the others point back to it. A block's state is one bit: 1 = here and free.
- * Blocks in motion (in fronts and chains) carry a link in their first word and the cookie in
+ * Blocks in motion (in fronts and chains) carry a link in their first word and a mark in
  * their second.
  *
  * Invariant: popcount(free) + popcount(remote) + out == capacity, where out counts the blocks in
@@ -47,7 +47,6 @@ struct slab {
     uint8_t index; /* in the superslab; fixed */
     uint8_t head;  /* index of the head of the run */
     uint8_t low;   /* no bitmap word below it has a free bit */
-    bool fresh;    /* no page was touched since the kernel zeroed them, when carved */
     /* Written by any thread. */
     struct slab *pending_next __attribute__((aligned(64)));
     uint32_t pending; /* 1 from the push on a pending stack until its collection */
@@ -84,8 +83,8 @@ extern "C" {
 struct slab *hak_slab_of(const void *address);
 
 /* Makes `slab` a slab of `c` with every block free, owned by `owner`, and sets its words.
- * The units [index, index + span) belong to the caller. `fresh`: the memory is known zero. */
-void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner, bool fresh);
+ * The units [index, index + span) belong to the caller. */
+void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner);
 /* Ends that: the words become WORD_UNUSED. All blocks must be here. */
 void hak_slab_uncarve(struct slab *slab);
 /* Changes the owner and the words. */

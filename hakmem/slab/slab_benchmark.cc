@@ -34,7 +34,7 @@ void TakeAndGiveABatch(benchmark::State &state) {
     static slab_owner owner = {nullptr, OWNER_FIRST};
     if (ss == nullptr) return state.SkipWithError("out of memory");
     slab *s = &ss->slabs[0];
-    hak_slab_carve(s, kClass, &owner, true);
+    hak_slab_carve(s, kClass, &owner);
     auto batch = static_cast<unsigned>(state.range(0));
     bool failed = false;
     for (auto _ : state) {

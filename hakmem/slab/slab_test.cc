@@ -41,7 +41,7 @@ class Slab : public testing::Test {
     }
 
     slab *carve(unsigned c, unsigned index = 0) {
-        hak_slab_carve(&ss_->slabs[index], c, &owner_, true);
+        hak_slab_carve(&ss_->slabs[index], c, &owner_);
         return &ss_->slabs[index];
     }
 

@@ -4,7 +4,8 @@
  *
  * Two lists, not one: with one, each malloc waits for the store of the free before it. When take
  * is empty the lists swap; when give is full too, the older (take) goes back to its slabs.
- * A free block in a list: first word = link, second word = the cookie, a secret that says "free".
+ * A free block in a list: first word = link, second word = its mark: a secret
+ * cookie mixed with the address, which says "free".
  *
  * Only `room` bounds a list, and only free counts: malloc touches nothing but the list. Blocks of
  * other threads' slabs never enter: they gather in chains that are handed over whole.

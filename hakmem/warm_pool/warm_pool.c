@@ -61,7 +61,7 @@ static struct slab *take_stocked(struct warm_pool *wp, unsigned c) {
     if (slab->class_index != c) {
         list_remove(&slab->owned);
         hak_slab_uncarve(slab);
-        hak_slab_carve(slab, c, &wp->owner, false);
+        hak_slab_carve(slab, c, &wp->owner);
         list_push_front(&wp->owned, &slab->owned);
     }
     enlist(wp, slab);

@@ -149,9 +149,14 @@ static uint32_t word_of(const void *block, const char *verb) {
     return word;
 }
 
+/* A free of what lies in a slab without blocks: the block was there once, most likely. */
+static const char *free_verb(const void *block) {
+    return (registry_word(block) & 0xff) == WORD_UNUSED ? "double free" : "invalid free";
+}
+
 void hak_free_slow(void *block) {
     if (block == NULL) return;
-    uint32_t word = word_of(block, "invalid free");
+    uint32_t word = word_of(block, free_verb(block));
     bool large = (word & 0xff) == CLASS_LARGE;
     if (HAK_UNLIKELY(!enter_with_heap())) {
         if (large) {
@@ -195,7 +200,8 @@ size_t hak_usable_size(const void *block) {
 
 void hak_free_sized(void *block, size_t size) {
     if (block == NULL) return;
-    size_t bytes = block_bytes_of(block, word_of(block, "invalid free"), "invalid free");
+    const char *verb = free_verb(block);
+    size_t bytes = block_bytes_of(block, word_of(block, verb), verb);
     hak_check(size <= bytes, "wrong size in free_sized", block, bytes,
               "pass the size that the block was asked for with");
     hot_free(block);

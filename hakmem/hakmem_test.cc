@@ -292,9 +292,11 @@ TEST(Hakmem, AnIdleThreadKeepsNothingAndGoesOn) {
 /* ---- Misuse */
 
 void free_twice(size_t size) {
+    void *neighbour = hak_malloc(size); /* keeps the slab in use */
     void *b = hak_malloc(size);
     hak_free(b);
     hak_free(b);
+    hak_free(neighbour);
 }
 
 TEST(HakmemDeathTest, ADoubleFreeStopsTheProgram) {

@@ -29,16 +29,26 @@
 #define ADDRESS_BITS HAK_ADDRESS_BITS
 
 /* Front: a class's list holds at most this many bytes and blocks. 32 KiB is within 5 % of 128 KiB
- * on mixes of 8192 slots and a quarter of its memory. Caps start at 1/FRONT_START_DIVISOR and
- * double at each flush: 400 idle threads rest at a third of the memory. */
+ * on mixes of 8192 slots and a quarter of its memory. */
 #define FRONT_CLASS_BYTES (32 * KiB)
 #define FRONT_CLASS_BLOCKS 512
 #define FRONT_MEDIUM_BYTES (128 * KiB)
-#define FRONT_START_DIVISOR 8
+/* A cold class keeps nothing. After this many slow calls its cap doubles at each, to
+ * 1/FRONT_WARM_DIVISOR of the bound; beyond that, only when the list overflows. */
+#define FRONT_COLD_CALLS 16
+#define FRONT_WARM_DIVISOR 8
+/* Slow calls of a thread between two looks for classes that rest; a class is cold again when it
+ * had none of them in FRONT_REST_SWEEPS looks. */
+#define FRONT_SWEEP_CALLS 512
+#define FRONT_REST_SWEEPS 2
 /* The sum of a thread's caps of small classes, each counted in bytes. */
 #define FRONT_THREAD_BYTES (1 * MiB)
 /* Medium blocks in a thread's lists: one that would exceed this goes straight to its slab. */
 #define FRONT_MEDIUM_THREAD_BYTES (4 * MiB)
+/* What a cap may reach, and a thread's medium lists, without being counted against the bound that
+ * all threads share (HAKMEM_FRONT_MAX_MB). */
+#define FRONT_FLOOR_BYTES (1 * KiB)
+#define FRONT_MEDIUM_FLOOR_BYTES (64 * KiB)
 
 /* Remote chains: blocks of one class that are handed over whole. */
 #define CHAIN_BLOCKS 64
@@ -46,7 +56,8 @@
 /* Transfer: chains of a class in transit at most. */
 #define TRANSFER_CHAINS 16
 
-/* Empty resident slabs that a thread keeps for any class. */
+/* Empty resident slabs that a thread keeps for any class, at most: one more each time that it wants
+ * one back that it gave up. */
 #define WARM_EMPTY_SLABS 4
 
 /* Resident bytes of empty slabs that the shared pool keeps: a quarter of the recent peak between

@@ -8,6 +8,7 @@
 struct options hak_options = {
     .warm_pool_size = 12,
     .warm_pool_prefill = 2,
+    .front_max_mb = 32,
     .superslab_max_cached = 64,
     .superslab_max_memory_mb = 16,
     .superslab_ttl_sec = 10,
@@ -26,6 +27,7 @@ static const struct option OPTIONS[] = {
     {"WARM_POOL_STATS", &hak_options.warm_pool_stats, 0, 1},
     {"WARM_POOL_SIZE", &hak_options.warm_pool_size, 1, 12},
     {"WARM_POOL_PREFILL", &hak_options.warm_pool_prefill, 0, 12},
+    {"FRONT_MAX_MB", &hak_options.front_max_mb, 0, 1 << 20},
     {"SUPERSLAB_MAX_CACHED", &hak_options.superslab_max_cached, 0, 1 << 20},
     {"SUPERSLAB_MAX_MEMORY_MB", &hak_options.superslab_max_memory_mb, 0, 1 << 20},
     {"SUPERSLAB_TTL_SEC", &hak_options.superslab_ttl_sec, 0, 86400},

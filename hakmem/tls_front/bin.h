@@ -21,20 +21,10 @@ HAK_INLINE struct bin bin_of(struct front *front, struct heap *heap, unsigned c)
     return medium;
 }
 
-/* Blocks that give may ever hold. */
-HAK_INLINE uint32_t bin_cap_max(unsigned c) {
-    size_t bytes = hak_size_class[c].block_bytes;
-    size_t n = (c < SMALL_CLASSES ? FRONT_CLASS_BYTES : FRONT_MEDIUM_BYTES) / bytes;
-    return n < 1 ? 1 : n > FRONT_CLASS_BLOCKS ? FRONT_CLASS_BLOCKS : (uint32_t)n;
-}
-
-HAK_INLINE uint32_t bin_cap_start(unsigned c) {
-    uint32_t n = bin_cap_max(c) / FRONT_START_DIVISOR;
-    return n < 1 ? 1 : n;
-}
-
 /* Gives a list of blocks of class `c` back to their slabs, whoever owns those. Returns bytes. */
 size_t hak_bin_return(struct heap *heap, unsigned c, void *head);
+/* Threads that have a heap now. */
+uint64_t hak_front_threads(void);
 /* Reports a misuse that giving back a block found. */
 void hak_bin_check(enum slab_result result, void *block, unsigned c);
 

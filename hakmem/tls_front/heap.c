@@ -5,6 +5,7 @@
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/tls_front/bin.h"
+#include "hakmem/tls_front/cap.h"
 #include "hakmem/tls_front/tls_front.h"
 
 static struct {
@@ -12,7 +13,7 @@ static struct {
     struct heap *all, *free;
     uint32_t owners; /* heaps ever made */
     uint64_t cookie;
-    uint64_t live;
+    uint64_t live; /* read without the lock too */
 } heaps;
 
 /* A recycled heap, or a new one; lock held. */
@@ -39,14 +40,11 @@ bool hak_front_start(void) {
     if (heaps.cookie == 0) heaps.cookie = hak_os_random();
     struct heap *heap = acquire_heap();
     if (heap != NULL) {
-        heaps.live++;
+        count_add(&heaps.live, 1);
         heap->front = front;
-        heap->cap_bytes = 0;
+        hak_caps_start(&heap->caps);
         heap->medium_bytes = 0;
-        for (unsigned c = 0; c < CLASSES; c++) {
-            heap->cap[c] = bin_cap_start(c);
-            *bin_of(front, heap, c).room = (int32_t)heap->cap[c];
-        }
+        for (unsigned c = 0; c < CLASSES; c++) *bin_of(front, heap, c).room = 0;
         front->cookie = heaps.cookie;
         front->heap = heap;
         front->tag = heap->warm.owner.id << 8;
@@ -58,11 +56,14 @@ bool hak_front_start(void) {
 
 /* Puts a heap whose slabs are gone where the next thread finds it; lock held. */
 static void retire(struct heap *heap) {
+    hak_caps_end(&heap->caps);
     heap->front = NULL;
     heap->next_free = heaps.free;
     heaps.free = heap;
-    heaps.live--;
+    count_add(&heaps.live, -1);
 }
+
+uint64_t hak_front_threads(void) { return load_relaxed(&heaps.live); }
 
 void hak_front_end(void) {
     struct front *front = &hak_front;

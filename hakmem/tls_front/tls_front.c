@@ -2,6 +2,7 @@
 
 #include "hakmem/base/misuse.h"
 #include "hakmem/tls_front/bin.h"
+#include "hakmem/tls_front/cap.h"
 
 __thread struct front hak_front = {.tag = TAG_NONE};
 
@@ -19,18 +20,59 @@ static void bin_push(struct bin bin, void *block) {
     *block_cookie(block) = block_mark(block, hak_front.cookie);
 }
 
-/* Lets a list grow while its class is busy and the thread's total allows. */
-static void grow_cap(struct heap *heap, unsigned c) {
-    uint32_t cap = heap->cap[c], max = bin_cap_max(c);
-    uint32_t more = cap * 2 > max ? max - cap : cap;
-    size_t bytes = (size_t)more * hak_size_class[c].block_bytes;
-    if (heap->cap_bytes + bytes > FRONT_THREAD_BYTES) return;
-    heap->cap[c] = cap + more;
-    heap->cap_bytes += bytes;
+/* Gives back all that the thread holds of class `c`; the class is cold then. */
+static void flush_class(struct heap *heap, unsigned c) {
+    struct bin bin = bin_of(&hak_front, heap, c);
+    void *lists[] = {*bin.take, *bin.give, heap->remote[c].head};
+    *bin.take = *bin.give = NULL;
+    heap->remote[c] = (struct chain){NULL, 0};
+    *bin.room = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        if (lists[i] == NULL) continue;
+        size_t bytes = hak_bin_return(heap, c, lists[i]);
+        if (c >= SMALL_CLASSES && i < 2) heap->medium_bytes -= bytes;
+    }
+    hak_cap_cool(&heap->caps, c);
+}
+
+/* Changes with every malloc and free of class `c`. */
+static uint32_t look(struct heap *heap, unsigned c) {
+    struct bin bin = bin_of(&hak_front, heap, c);
+    return (uint32_t)((uintptr_t)*bin.take >> 4) + (uint32_t)*bin.room * 0x9e3779b1u +
+           heap->remote[c].count;
+}
+
+/* Classes that rest give back what they hold, so that what a thread keeps follows what it does. */
+static HAK_COLD void sweep(struct heap *heap) {
+    for (unsigned c = 0; c < CLASSES; c++) {
+        if (hak_cap_rests(&heap->caps, c, look(heap, c))) flush_class(heap, c);
+    }
+    hak_caps_yield(&heap->caps, hak_front_threads());
+    hak_warm_pool_cool(&heap->warm);
+}
+
+static void called(struct heap *heap, unsigned c) {
+    if (HAK_UNLIKELY(hak_cap_called(&heap->caps, c))) sweep(heap);
 }
 
 static void count_medium(struct heap *heap, unsigned c, size_t blocks) {
     if (c >= SMALL_CLASSES) heap->medium_bytes += blocks * hak_size_class[c].block_bytes;
+}
+
+/* What this thread freed becomes what it takes. A few blocks that go to and fro would come this way
+ * at each malloc: a warm class gets more of its slab to them. */
+static void swap_lists(struct heap *heap, struct bin bin, unsigned c) {
+    int32_t cap = (int32_t)heap->caps.cap[c], few = cap - *bin.room;
+    *bin.take = *bin.give;
+    *bin.give = NULL;
+    *bin.room = cap;
+    if (HAK_LIKELY(few > cap / 4) || c >= SMALL_CLASSES || !hak_cap_is_warm(&heap->caps, c)) return;
+    struct slab *slab = hak_warm_pool_peek(&heap->warm, c);
+    if (slab == NULL) return;
+    void *last = *bin.take;
+    while (block_next(last) != NULL) last = block_next(last);
+    hak_slab_take(slab, (unsigned)cap, (void **)last);
+    hak_warm_pool_taken(&heap->warm, slab);
 }
 
 void *hak_front_refill(unsigned c) {
@@ -38,10 +80,9 @@ void *hak_front_refill(unsigned c) {
     struct heap *heap = front->heap;
     struct bin bin = bin_of(front, heap, c);
     count_add(&heap->refills, 1);
+    called(heap, c);
     if (*bin.give != NULL) { /* 1. what this thread freed */
-        *bin.take = *bin.give;
-        *bin.give = NULL;
-        *bin.room = (int32_t)heap->cap[c];
+        swap_lists(heap, bin, c);
         return bin_pop(bin);
     }
     struct chain chain = hak_transfer_pop(c); /* 2. what others freed, whole */
@@ -54,11 +95,12 @@ void *hak_front_refill(unsigned c) {
     if (slab == NULL) return NULL;
     /* Only a class that also overflows has its cap grown here: one that only allocates would
      * take pages ahead of need. */
-    if (heap->overflowed[c]) {
-        heap->overflowed[c] = false;
-        grow_cap(heap, c);
+    if (heap->caps.overflowed[c]) {
+        heap->caps.overflowed[c] = false;
+        hak_cap_grow(&heap->caps, c);
     }
-    count_medium(heap, c, hak_slab_take(slab, heap->cap[c], bin.take));
+    uint32_t want = heap->caps.cap[c];
+    count_medium(heap, c, hak_slab_take(slab, want == 0 ? 1 : want, bin.take));
     hak_warm_pool_taken(&heap->warm, slab);
     return bin_pop(bin);
 }
@@ -79,10 +121,27 @@ static void rotate(struct heap *heap, struct bin bin, unsigned c) {
     if (old != NULL) {
         size_t bytes = hak_bin_return(heap, c, old);
         if (c >= SMALL_CLASSES) heap->medium_bytes -= bytes;
-        heap->overflowed[c] = true;
-        grow_cap(heap, c);
+        heap->caps.overflowed[c] = true;
+        hak_cap_grow(&heap->caps, c);
     }
-    *bin.room = (int32_t)heap->cap[c];
+    *bin.room = (int32_t)heap->caps.cap[c];
+}
+
+static void return_one(struct heap *heap, void *block, unsigned c) {
+    block_set_next(block, NULL);
+    hak_bin_return(heap, c, block);
+}
+
+/* Room for one block on the giving list, which is full. False: the class is cold. */
+static bool make_room(struct heap *heap, struct bin bin, unsigned c) {
+    called(heap, c);
+    if (heap->caps.cap[c] == 0) {
+        *bin.room = 0;
+        return false;
+    }
+    rotate(heap, bin, c);
+    --*bin.room;
+    return true;
 }
 
 static void free_own(struct heap *heap, void *block, unsigned c) {
@@ -90,21 +149,20 @@ static void free_own(struct heap *heap, void *block, unsigned c) {
     hak_check(((uintptr_t)block & (BLOCK_MIN - 1)) == 0, "invalid free", block,
               hak_size_class[c].block_bytes,
               "the address is not the start of a block; free what malloc returned");
-    /* The hot path has counted already when it found a small class's list full. */
-    if (c >= SMALL_CLASSES) {
-        size_t bytes = hak_size_class[c].block_bytes;
-        if (heap->medium_bytes + bytes > FRONT_MEDIUM_THREAD_BYTES) {
-            block_set_next(block, NULL);
-            hak_bin_return(heap, c, block);
+    size_t bytes = c < SMALL_CLASSES ? 0 : hak_size_class[c].block_bytes;
+    if (bytes != 0) {
+        if (!hak_cap_medium(&heap->caps, heap->medium_bytes + bytes)) {
+            return_one(heap, block, c);
             return;
         }
-        heap->medium_bytes += bytes;
+        /* The hot path has counted already when it found a small class's list full. */
         --*bin.room;
     }
-    if (*bin.room < 0) {
-        rotate(heap, bin, c);
-        --*bin.room;
+    if (*bin.room < 0 && !make_room(heap, bin, c)) {
+        return_one(heap, block, c);
+        return;
     }
+    heap->medium_bytes += bytes;
     bin_push(bin, block);
 }
 
@@ -113,10 +171,18 @@ static void free_remote(struct heap *heap, void *block, unsigned c) {
     block_set_next(block, chain->head);
     *block_cookie(block) = block_mark(block, hak_front.cookie);
     chain->head = block;
-    if (++chain->count < chain_blocks(c)) return;
+    uint32_t most = heap->caps.chain[c];
+    if (++chain->count < most) return;
     struct chain full = *chain;
     *chain = (struct chain){NULL, 0};
-    if (!hak_transfer_push(c, full)) hak_bin_return(heap, c, full.head);
+    called(heap, c);
+    if (most < chain_blocks(c)) { /* 1, 2, 4 ...: a thread that frees a few keeps none of them */
+        most *= 2;
+        heap->caps.chain[c] = (uint8_t)(most < chain_blocks(c) ? most : chain_blocks(c));
+    } else if (hak_transfer_push(c, full)) {
+        return;
+    }
+    hak_bin_return(heap, c, full.head);
 }
 
 void hak_front_free(void *block, uint32_t word) {
@@ -140,23 +206,6 @@ void hak_front_free_aside(void *block) {
     hak_bin_check(hak_slab_give_remote(block), block, c < CLASSES ? c : 0);
 }
 
-static void flush_lists(struct front *front, struct heap *heap) {
-    for (unsigned c = 0; c < CLASSES; c++) {
-        struct bin bin = bin_of(front, heap, c);
-        void *lists[] = {*bin.take, *bin.give, heap->remote[c].head};
-        *bin.take = *bin.give = NULL;
-        heap->remote[c] = (struct chain){NULL, 0};
-        for (unsigned i = 0; i < 3; i++) {
-            if (lists[i] != NULL) hak_bin_return(heap, c, lists[i]);
-        }
-        uint32_t start = bin_cap_start(c);
-        heap->cap_bytes -= (size_t)(heap->cap[c] - start) * hak_size_class[c].block_bytes;
-        heap->cap[c] = start;
-        *bin.room = (int32_t)start;
-    }
-    heap->medium_bytes = 0;
-}
-
 void hak_front_drain_transfer(void) {
     struct heap *heap = hak_front.heap;
     if (heap == NULL) return;
@@ -167,9 +216,12 @@ void hak_front_drain_transfer(void) {
 }
 
 void hak_front_flush(void) {
-    if (hak_front.heap == NULL) return;
-    flush_lists(&hak_front, hak_front.heap);
-    hak_warm_pool_trim(&hak_front.heap->warm);
+    struct heap *heap = hak_front.heap;
+    if (heap == NULL) return;
+    for (unsigned c = 0; c < CLASSES; c++) flush_class(heap, c);
+    hak_caps_end(&heap->caps);
+    hak_caps_start(&heap->caps);
+    hak_warm_pool_trim(&heap->warm);
 }
 
 static uint64_t list_bytes(void *head, unsigned c) {

@@ -37,6 +37,22 @@ struct front {
     struct heap *heap;
 };
 
+/* How much a thread's lists may hold (cap.h). */
+struct caps {
+    uint16_t cap[CLASSES];    /* blocks that give may hold; 0: the class is cold */
+    uint16_t max[CLASSES];    /* what a cap may reach */
+    uint8_t chain[CLASSES];   /* blocks in a chain before it leaves */
+    uint8_t calls[CLASSES];   /* slow calls since the class was cold, to FRONT_COLD_CALLS */
+    uint8_t rested[CLASSES];  /* sweeps that found the class as the one before had left it */
+    uint32_t seen[CLASSES];   /* what the last sweep saw of its lists */
+    bool overflowed[CLASSES]; /* since the last refill from a slab */
+    uint32_t until_sweep;     /* slow calls */
+    size_t small_bytes;       /* the small classes' caps, at most FRONT_THREAD_BYTES */
+    size_t medium_bytes;      /* bound of the medium lists, to FRONT_MEDIUM_THREAD_BYTES */
+    size_t charged;           /* of both: counted against the bound of all threads */
+    uint32_t pressure;        /* that bound's, when this thread last looked */
+};
+
 /* What of a thread's front is not on the hot path. Made at its first slow path, recycled with its
  * owner number after its end. */
 struct heap {
@@ -44,15 +60,12 @@ struct heap {
     void *take[MEDIUM_CLASSES];
     void *give[MEDIUM_CLASSES];
     int32_t room[MEDIUM_CLASSES];
-    uint32_t cap[CLASSES];    /* blocks that give may hold; starts small, doubles when it fills */
-    bool overflowed[CLASSES]; /* since the last refill from a slab */
-    size_t cap_bytes;         /* their sum in bytes, at most FRONT_THREAD_BYTES */
-    size_t medium_bytes;      /* in the medium lists, at most FRONT_MEDIUM_THREAD_BYTES */
+    struct caps caps;
+    size_t medium_bytes; /* in the medium lists, at most caps.medium_bytes */
     struct chain remote[CLASSES];
     uint64_t refills;
     struct front *front; /* the thread's; NULL when the heap is free */
     struct heap *next_all, *next_free;
-    bool live;
 };
 
 #ifdef __cplusplus

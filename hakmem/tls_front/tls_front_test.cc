@@ -2,6 +2,7 @@
 #include "hakmem/tls_front/tls_front.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <cstring>
 #include <random>
@@ -9,7 +10,9 @@
 #include <thread>
 #include <vector>
 
+#include "hakmem/config/options.h"
 #include "hakmem/shared_pool/shared_pool.h"
+#include "hakmem/tls_front/cap.h"
 
 namespace {
 
@@ -58,6 +61,16 @@ uint64_t bytes_out() {
     return s.live_bytes;
 }
 
+/* Uses class `c` until its list may keep blocks. */
+void warm_up(unsigned c) {
+    for (int i = 0; i < 4 * FRONT_COLD_CALLS; i++) {
+        std::vector<void *> blocks;
+        for (int n = 0; n < 4; n++) blocks.push_back(allocate(c));
+        for (void *b : blocks) give(b);
+    }
+    ASSERT_GT(hak_front.heap->caps.cap[c], 0u);
+}
+
 /* Each test runs in a thread of its own, which has a front from start to end. */
 template <typename Body> void in_a_thread(Body body) {
     std::thread([&] {
@@ -81,6 +94,7 @@ TEST(TlsFront, HasNothingUntilItStarts) {
 
 TEST(TlsFront, GivesTheBlockThatWasFreedLastAfterASwap) {
     in_a_thread([] {
+        warm_up(kClass);
         void *a = allocate(kClass);
         std::vector<void *> rest;
         while (void *b = front_pop(kClass)) rest.push_back(b);
@@ -136,15 +150,80 @@ TEST(TlsFront, AThreadsListsTogetherAreBounded) {
             for (size_t i = 0; i < n && i < 3000; i++) blocks.push_back(allocate(c));
             for (void *b : blocks) give(b);
         }
-        EXPECT_LE(hak_front.heap->cap_bytes, FRONT_THREAD_BYTES);
+        EXPECT_LE(hak_front.heap->caps.small_bytes, FRONT_THREAD_BYTES);
         flush();
-        EXPECT_EQ(hak_front.heap->cap_bytes, 0u);
+        EXPECT_EQ(hak_front.heap->caps.small_bytes, 0u);
     });
+}
+
+TEST(TlsFront, AThreadThatUsesEachSizeALittleKeepsNothing) {
+    in_a_thread([] {
+        for (int times = 0; times < 3; times++) {
+            std::vector<void *> blocks;
+            for (unsigned c = 0; c < CLASSES; c++) blocks.push_back(allocate(c));
+            for (void *b : blocks) give(b);
+        }
+        EXPECT_EQ(front_bytes(), 0u);
+        EXPECT_EQ(bytes_out(), 0u);
+    });
+}
+
+TEST(TlsFront, AClassThatRestsGivesItsBlocksBack) {
+    in_a_thread([] {
+        warm_up(kClass);
+        EXPECT_GT(front_bytes(), 0u);
+        /* Another class's slow calls, enough for some sweeps. */
+        for (int i = 0; i < (FRONT_REST_SWEEPS + 2) * FRONT_SWEEP_CALLS; i++) give(allocate(60));
+        EXPECT_EQ(hak_front.take[kClass], nullptr);
+        EXPECT_EQ(hak_front.give[kClass], nullptr);
+        EXPECT_EQ(hak_front.heap->caps.cap[kClass], 0u);
+    });
+}
+
+TEST(TlsFront, AFewBlocksThatGoToAndFroDoNotSwapEachTime) {
+    in_a_thread([] {
+        for (int i = 0; i < 1000; i++) give(allocate(kClass));
+        uint64_t before = hak_front.heap->refills;
+        for (int i = 0; i < 1000; i++) give(allocate(kClass));
+        EXPECT_LE(hak_front.heap->refills - before, 1000u / 16);
+    });
+}
+
+TEST(TlsFront, AllThreadsListsTogetherAreBounded) {
+    uint64_t saved = hak_options.front_max_mb;
+    hak_options.front_max_mb = 1;
+    std::vector<std::thread> running;
+    pthread_barrier_t all;
+    pthread_barrier_init(&all, nullptr, 9);
+    for (int t = 0; t < 8; t++) {
+        running.emplace_back([&all] {
+            ASSERT_TRUE(hak_front_start());
+            for (unsigned c = 0; c < CLASSES; c++) warm_up(c);
+            for (unsigned c = 0; c < SMALL_CLASSES; c++) {
+                std::vector<void *> blocks;
+                for (int i = 0; i < 2000; i++) blocks.push_back(allocate(c));
+                for (void *b : blocks) give(b);
+            }
+            pthread_barrier_wait(&all);
+            pthread_barrier_wait(&all);
+            hak_front_end();
+        });
+    }
+    pthread_barrier_wait(&all);
+    EXPECT_LE(hak_caps_charged(), 1 * MiB);
+    EXPECT_GT(hak_caps_charged(), 0u);
+    pthread_barrier_wait(&all);
+    for (auto &thread : running) thread.join();
+    pthread_barrier_destroy(&all);
+    EXPECT_EQ(hak_caps_charged(), 0u);
+    EXPECT_EQ(bytes_out(), 0u);
+    hak_options.front_max_mb = saved;
 }
 
 TEST(TlsFront, FlushEmptiesEveryList) {
     in_a_thread([] {
         std::vector<void *> blocks;
+        warm_up(kClass);
         for (unsigned c = 0; c < CLASSES; c++) {
             for (int i = 0; i < 5; i++) blocks.push_back(allocate(c));
         }
@@ -163,7 +242,8 @@ TEST(TlsFront, AFullChainOfRemoteBlocksGoesToTransfer) {
     in_a_thread([] {
         std::vector<void *> blocks;
         uint32_t chain = chain_blocks(kClass);
-        for (uint32_t i = 0; i < chain; i++) blocks.push_back(allocate(kClass));
+        /* Chains of 1, 2, 4 ... blocks go to their slabs before the first whole one. */
+        for (uint32_t i = 0; i < 2 * chain - 1; i++) blocks.push_back(allocate(kClass));
         uint64_t before = hak_transfer_bytes();
         in_a_thread([&] {
             for (void *b : blocks) {
@@ -174,7 +254,7 @@ TEST(TlsFront, AFullChainOfRemoteBlocksGoesToTransfer) {
         EXPECT_EQ(hak_transfer_bytes(), before + chain * hak_size_class[kClass].block_bytes);
         std::vector<void *> more;
         std::set<void *> expected(blocks.begin(), blocks.end());
-        for (int i = 0; i < 1000; i++) {
+        for (int i = 0; i < 1200; i++) { /* more than the rest of its slab */
             more.push_back(allocate(kClass));
             expected.erase(more.back());
         }
@@ -187,15 +267,17 @@ TEST(TlsFront, AFullChainOfRemoteBlocksGoesToTransfer) {
 
 TEST(TlsFront, AShortChainArrivesInItsSlabWhenTheThreadEnds) {
     in_a_thread([] {
-        void *a = allocate(kClass), *b = allocate(kClass);
+        void *a = allocate(kClass), *b = allocate(kClass), *kept = allocate(kClass);
         slab *s = hak_slab_of(a);
         unsigned free_before = hak_slab_count_free(s);
         in_a_thread([&] {
-            give(a);
+            give(a); /* the first one of a class goes at once */
+            EXPECT_EQ(front_bytes(), 0u);
+            give(b);
             EXPECT_GT(front_bytes(), 0u);
         });
-        EXPECT_EQ(hak_slab_count_free(s), free_before + 1);
-        give(b);
+        EXPECT_EQ(hak_slab_count_free(s), free_before + 2);
+        give(kept);
     });
     EXPECT_EQ(bytes_out(), 0u);
 }
@@ -253,6 +335,7 @@ TEST(TlsFront, FindsADoubleFree) {
     EXPECT_EXIT(
         {
             hak_front_start();
+            warm_up(kClass);
             void *a = allocate(kClass);
             give(a);
             give(a);

@@ -10,7 +10,7 @@ void hak_warm_pool_init(struct warm_pool *wp, uint32_t id) {
     wp->owner.id = id;
     list_init(&wp->owned);
     list_init(&wp->empty);
-    wp->empties = 0;
+    wp->empties = wp->empties_max = wp->empties_low = wp->given_up = 0;
     for (unsigned c = 0; c < CLASSES; c++) {
         list_init(&wp->classes[c].slabs);
         wp->classes[c].count = 0;
@@ -45,7 +45,12 @@ static void give_empty(struct slab *slab) {
 
 /* An emptied slab that is in no list. */
 static void stock_empty(struct warm_pool *wp, struct slab *slab) {
-    if (slab->span != 1 || wp->empties >= WARM_EMPTY_SLABS) {
+    if (slab->span != 1) {
+        give_empty(slab);
+        return;
+    }
+    if (wp->empties >= wp->empties_max) {
+        wp->given_up++;
         give_empty(slab);
         return;
     }
@@ -58,6 +63,7 @@ static struct slab *take_stocked(struct warm_pool *wp, unsigned c) {
     struct slab *slab = list_entry(wp->empty.next, struct slab, listed);
     list_remove(&slab->listed);
     wp->empties--;
+    if (wp->empties < wp->empties_low) wp->empties_low = wp->empties;
     if (slab->class_index != c) {
         list_remove(&slab->owned);
         hak_slab_uncarve(slab);
@@ -110,7 +116,7 @@ void hak_warm_pool_collect(struct warm_pool *wp) {
     }
 }
 
-static struct slab *first(struct warm_pool *wp, unsigned c) {
+struct slab *hak_warm_pool_peek(struct warm_pool *wp, unsigned c) {
     struct list *list = &wp->classes[c].slabs;
     return list_empty(list) ? NULL : list_entry(list->next, struct slab, listed);
 }
@@ -137,10 +143,10 @@ static void prefill(struct warm_pool *wp, unsigned c) {
 struct slab *hak_warm_pool_get(struct warm_pool *wp, unsigned c) {
     struct warm_class *wc = &wp->classes[c];
     count_add(&wc->requests, 1);
-    struct slab *slab = first(wp, c);
+    struct slab *slab = hak_warm_pool_peek(wp, c);
     if (slab == NULL) {
         hak_warm_pool_collect(wp);
-        slab = first(wp, c);
+        slab = hak_warm_pool_peek(wp, c);
     }
     if (slab == NULL) slab = take_stocked(wp, c);
     if (slab != NULL) {
@@ -150,17 +156,34 @@ struct slab *hak_warm_pool_get(struct warm_pool *wp, unsigned c) {
     slab = hak_shared_pool_take(c, &wp->owner);
     if (slab == NULL) return NULL;
     count_add(&wc->misses, 1);
+    if (slab->span == 1 && slab->out == 0 && wp->given_up != 0) { /* it should have been kept */
+        wp->given_up--;
+        if (wp->empties_max < WARM_EMPTY_SLABS) wp->empties_max++;
+    }
     adopt(wp, slab);
     prefill(wp, c);
     return slab;
 }
 
+/* Keeps `count` empty slabs, those used last. */
+static void trim_empties(struct warm_pool *wp, uint32_t count) {
+    while (wp->empties > count) {
+        give_empty(list_entry(wp->empty.prev, struct slab, listed));
+        wp->empties--;
+    }
+}
+
+void hak_warm_pool_cool(struct warm_pool *wp) {
+    wp->empties_max -= wp->empties_low;
+    trim_empties(wp, wp->empties - wp->empties_low);
+    wp->empties_low = wp->empties;
+    wp->given_up = 0;
+}
+
 void hak_warm_pool_trim(struct warm_pool *wp) {
     hak_warm_pool_collect(wp);
-    while (!list_empty(&wp->empty)) {
-        give_empty(list_entry(wp->empty.next, struct slab, listed));
-    }
-    wp->empties = 0;
+    trim_empties(wp, 0);
+    wp->empties_max = wp->empties_low = 0;
     for (unsigned c = 0; c < CLASSES; c++) {
         struct list *node = wp->classes[c].slabs.next;
         while (node != &wp->classes[c].slabs) {

@@ -20,8 +20,11 @@ struct warm_class {
 struct warm_pool {
     struct slab_owner owner;
     struct list owned; /* every slab of this thread, by `owned` */
-    struct list empty; /* slabs without blocks outside, by `listed`; at most WARM_EMPTY_SLABS */
+    struct list empty; /* slabs without blocks outside, by `listed`; at most empties_max */
     uint32_t empties;
+    uint32_t empties_max; /* to WARM_EMPTY_SLABS: one more for each that was given up too early */
+    uint32_t empties_low; /* fewest of them since the last hak_warm_pool_cool */
+    uint32_t given_up;    /* empty slabs given up since then and not wanted back yet */
     struct warm_class classes[CLASSES];
 };
 
@@ -32,6 +35,8 @@ extern "C" {
 void hak_warm_pool_init(struct warm_pool *wp, uint32_t id);
 /* A slab of `c` with free blocks; it stays listed. NULL: out of memory. */
 struct slab *hak_warm_pool_get(struct warm_pool *wp, unsigned c);
+/* The slab of `c` in use, with free blocks; NULL when there is none. Not a request. */
+struct slab *hak_warm_pool_peek(struct warm_pool *wp, unsigned c);
 /* To be called when blocks were taken from `slab`: one without free blocks leaves its list. */
 void hak_warm_pool_taken(struct warm_pool *wp, struct slab *slab);
 /* To be called when blocks were given to `slab`, which had `out_before` blocks outside. The slab
@@ -39,6 +44,8 @@ void hak_warm_pool_taken(struct warm_pool *wp, struct slab *slab);
 void hak_warm_pool_given(struct warm_pool *wp, struct slab *slab, unsigned out_before);
 /* Takes in what other threads freed into this pool's slabs. */
 void hak_warm_pool_collect(struct warm_pool *wp);
+/* Gives up the empty slabs that were not needed since the last call. */
+void hak_warm_pool_cool(struct warm_pool *wp);
 /* Gives the empty slabs, and those that are mostly free, to the shared pool. */
 void hak_warm_pool_trim(struct warm_pool *wp);
 /* Gives every slab to the shared pool and closes the pending stack. */

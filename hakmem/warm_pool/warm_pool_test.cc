@@ -52,6 +52,16 @@ class WarmPool : public testing::Test {
             hak_warm_pool_given(&wp_, s, before);
         }
     }
+    /* Gives slabs up and wants them back until the pool keeps as many as it may. */
+    void LearnToKeepEmpties() {
+        for (int i = 0; i <= WARM_EMPTY_SLABS; i++) {
+            std::vector<std::vector<char *>> taken;
+            for (int n = 0; n <= WARM_EMPTY_SLABS; n++) taken.push_back(take(kClass, 64));
+            for (auto &blocks : taken) give(blocks);
+        }
+        ASSERT_EQ(wp_.empties_max, static_cast<uint32_t>(WARM_EMPTY_SLABS));
+        ASSERT_EQ(wp_.empties, wp_.empties_max);
+    }
     warm_pool wp_ = {};
 
   private:
@@ -77,28 +87,45 @@ TEST_F(WarmPool, CountsHitsAndMisses) {
     give(c);
 }
 
+TEST_F(WarmPool, KeepsNoEmptySlabUntilItWantsOneBack) {
+    std::vector<char *> a = take(kClass, 1);
+    give(a);
+    EXPECT_EQ(wp_.empties, 0u);
+    a = take(kClass, 1);
+    give(a);
+    EXPECT_EQ(wp_.empties, 1u);
+}
+
 TEST_F(WarmPool, KeepsAtMostFourEmptySlabs) {
-    std::vector<std::vector<char *>> taken;
-    for (int i = 0; i < 10; i++) taken.push_back(take(kClass, 64));
-    for (size_t i = 0; i < taken.size(); i++) {
-        give(taken[i]);
-        EXPECT_EQ(wp_.empties, i < WARM_EMPTY_SLABS ? i + 1 : WARM_EMPTY_SLABS);
-    }
+    LearnToKeepEmpties();
+    EXPECT_EQ(wp_.empties, static_cast<uint32_t>(WARM_EMPTY_SLABS));
     uint64_t misses = wp_.classes[kClass].misses;
-    for (int i = 0; i < WARM_EMPTY_SLABS; i++) taken[i] = take(kClass, 64);
+    std::vector<std::vector<char *>> taken;
+    for (int i = 0; i < WARM_EMPTY_SLABS; i++) taken.push_back(take(kClass, 64));
     EXPECT_EQ(wp_.classes[kClass].misses, misses);
     EXPECT_EQ(wp_.empties, 0u);
-    for (int i = 0; i < WARM_EMPTY_SLABS; i++) give(taken[i]);
+    for (auto &blocks : taken) give(blocks);
+}
+
+TEST_F(WarmPool, GivesUpTheEmptySlabsThatWereNotNeeded) {
+    LearnToKeepEmpties();
+    hak_warm_pool_cool(&wp_);
+    uint32_t empties = wp_.empties;
+    std::vector<char *> a = take(kClass, 1);
+    give(a);
+    hak_warm_pool_cool(&wp_); /* one of them was needed */
+    EXPECT_EQ(wp_.empties, empties < 1 ? empties : 1);
+    hak_warm_pool_cool(&wp_);
+    EXPECT_EQ(wp_.empties, 0u);
+    EXPECT_EQ(wp_.empties_max, 0u);
 }
 
 TEST_F(WarmPool, AnEmptySlabServesAnyClassOfOneUnit) {
-    std::vector<char *> a = take(kClass, 1);
-    give(a);
-    EXPECT_EQ(wp_.empties, 1u);
+    LearnToKeepEmpties();
+    uint64_t misses = wp_.classes[5].misses;
     std::vector<char *> b = take(5, 1);
-    EXPECT_EQ(wp_.classes[5].misses, 0u);
+    EXPECT_EQ(wp_.classes[5].misses, misses);
     EXPECT_EQ(wp_.classes[5].hits, 1u);
-    EXPECT_EQ(b[0], a[0]);
     EXPECT_EQ(registry_word(b[0]), OWNER_FIRST << 8 | 5u);
     hak_slab_check_invariant(hak_slab_of(b[0]));
     give(b);
@@ -157,7 +184,7 @@ TEST_F(WarmPool, CollectsWhatOtherThreadsFreed) {
     EXPECT_EQ(wp_.classes[kClass].count, 1u);
     EXPECT_EQ(hak_slab_of(a[63])->out, 1);
     give({a[63]});
-    EXPECT_EQ(wp_.empties, 1u);
+    EXPECT_EQ(registry_word(a[63]), WORD_UNUSED);
 }
 
 TEST_F(WarmPool, TrimKeepsOnlySlabsInUse) {

@@ -52,6 +52,10 @@ struct RealHeap {
         return static_cast<char *>(std::malloc(size));
     }
     static void Free(char *block) { std::free(block); }
+    // A byte's way to this core, when another one wrote it.
+    static void Read(const char *block, const char * /*stand_in*/) {
+        asm volatile("" : : "r"(block[0]) : "memory");
+    }
     static std::size_t LastByte(std::size_t size) { return size - 1; }
 };
 
@@ -62,6 +66,10 @@ struct EmptyHeap {
         return stand_in;
     }
     static void Free(char *block) { asm volatile("" : : "r"(block) : "memory"); }
+    // The reader's own: a stand-in that two threads use would cost more than any block.
+    static void Read(const char *block, const char *stand_in) {
+        asm volatile("" : : "r"(block), "r"(stand_in[0]) : "memory");
+    }
     static std::size_t LastByte(std::size_t size) { return (size - 1) % kStandInBytes; }
 };
 

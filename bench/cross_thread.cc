@@ -1,5 +1,6 @@
 // cross_thread: blocks that are freed by another thread, hakmem beside its peers.
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>

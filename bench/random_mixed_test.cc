@@ -1,33 +1,17 @@
 // Runs the program as a user does. Figures are not looked at: only that they are there.
-#include <sys/wait.h>
-
-#include <array>
-#include <cstdio>
 #include <fstream>
 #include <string>
 
 #include "bench/harness/json_check.h"
+#include "bench/run_bench.h"
 #include "gtest/gtest.h"
 
 namespace {
 
-struct Outcome {
-    int exit_code = -1;
-    std::string output; // stdout and stderr
-};
+using hak_bench::Outcome;
 
-// `bazel test` starts tests in the runfiles.
 Outcome RunBench(const std::string &flags, const char *redirect = "2>&1") {
-    Outcome outcome;
-    const std::string command = "bench/random_mixed " + flags + " " + redirect;
-    std::FILE *pipe = popen(command.c_str(), "r");
-    if (pipe == nullptr) return outcome;
-    std::array<char, 4096> buffer{};
-    while (std::fgets(buffer.data(), buffer.size(), pipe) != nullptr)
-        outcome.output += buffer.data();
-    const int status = pclose(pipe);
-    if (WIFEXITED(status)) outcome.exit_code = WEXITSTATUS(status);
-    return outcome;
+    return hak_bench::RunBench("random_mixed", flags, redirect);
 }
 
 constexpr char kQuick[] = "--allocators=system --cycles=2000 --rounds=2 ";

@@ -20,7 +20,7 @@ using Params = std::map<std::string, std::int64_t>;
 struct Case {
     std::string name;  // in JSON: no spaces
     std::string title; // in tables and sentences
-    Params params;
+    Params params;     // with "cycles" when Defaults::cycles_by_case
 };
 
 // What runs in a child, with one allocator. The harness calls each step on every thread
@@ -41,12 +41,15 @@ class Workload {
     virtual void RunEmpty(int thread) = 0;
     // Operations in Run, and in RunEmpty, of one thread.
     virtual double operations() const = 0;
+    // Of the last Run or RunEmpty: how long the thread waited for others. ns a pair leaves it out.
+    virtual double waited_ns(int /*thread*/) const { return 0; }
 };
 
 struct Bench {
     std::string name;
     std::string usage; // the first lines of --help
     std::vector<std::string> own_flags;
+    Defaults defaults;
     double operations_a_pair = 2; // of Workload::operations for one malloc and its free
     std::function<std::vector<Case>(const Options &)> cases;
     std::function<std::unique_ptr<Workload>(const Params &)> make_workload;

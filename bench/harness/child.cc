@@ -39,6 +39,7 @@ struct Session {
     struct Span {
         Clock::time_point begin;
         Clock::time_point end;
+        double waited_ns = 0;
         bool failed = false;
     };
 
@@ -50,6 +51,12 @@ struct Session {
             all.end = std::max(all.end, span.end);
         }
         return std::chrono::duration<double, std::nano>(all.end - all.begin).count();
+    }
+
+    double WaitedNanoseconds() const {
+        double sum = 0;
+        for (const Span &span : spans) sum += span.waited_ns;
+        return sum;
     }
 
     std::unique_ptr<Workload> workload;
@@ -99,9 +106,11 @@ void RunThread(benchmark::State &state, Session *session) {
         span.begin = Clock::now();
         span.failed = !workload.Run(thread);
         span.end = Clock::now();
+        span.waited_ns = workload.waited_ns(thread);
     }
     only_first([&] {
         session->result.values["wall_ns"] = session->WallNanoseconds();
+        session->result.values["waited_ns"] = session->WaitedNanoseconds();
         ProbeLive(session);
     });
     workload.Release(thread);
@@ -119,9 +128,12 @@ void RunEmptyThread(benchmark::State &state, Session *session) {
         span.begin = Clock::now();
         session->workload->RunEmpty(thread);
         span.end = Clock::now();
+        span.waited_ns = session->workload->waited_ns(thread);
     }
     session->rendezvous.Wait();
-    if (thread == 0) session->result.values["loop_ns"] = session->WallNanoseconds();
+    if (thread != 0) return;
+    session->result.values["loop_ns"] = session->WallNanoseconds();
+    session->result.values["loop_waited_ns"] = session->WaitedNanoseconds();
 }
 
 // The parent prints the report; Google Benchmark has nothing to add in a child.

@@ -13,7 +13,7 @@
 #include "absl/flags/reflection.h"
 
 ABSL_FLAG(std::int64_t, cycles, 20000000, "steps a thread in each child process");
-ABSL_FLAG(std::int64_t, threads, 1, "threads, each with slots of its own; 1 to 1024");
+ABSL_FLAG(std::int64_t, threads, 1, "threads that work at once");
 ABSL_FLAG(std::int64_t, rounds, 9, "children for each case and allocator, interleaved");
 ABSL_FLAG(std::uint64_t, seed, 1, "the same seed gives the same sequence of calls");
 ABSL_FLAG(std::string, allocators, "all",
@@ -35,12 +35,19 @@ std::vector<std::string> KnownFlags(const std::vector<std::string> &own_flags) {
     return names;
 }
 
-[[noreturn]] void PrintHelp(const std::string &usage, const std::vector<std::string> &names) {
+std::string DefaultText(const absl::CommandLineFlag &flag, const Defaults &defaults) {
+    if (flag.Name() == "threads") return std::to_string(defaults.threads);
+    if (flag.Name() == "cycles" && defaults.cycles_by_case) return "each case has its own";
+    return flag.DefaultValue();
+}
+
+[[noreturn]] void PrintHelp(const std::string &usage, const std::vector<std::string> &names,
+                            const Defaults &defaults) {
     std::printf("%s\n\nFlags:\n", usage.c_str());
     for (const std::string &name : names) {
         const absl::CommandLineFlag *flag = absl::FindCommandLineFlag(name);
         std::printf("  --%s  %s (default: %s)\n", name.c_str(), flag->Help().c_str(),
-                    flag->DefaultValue().c_str());
+                    DefaultText(*flag, defaults).c_str());
     }
     std::exit(0);
 }
@@ -59,7 +66,7 @@ void CheckRange(const std::string &flag, std::int64_t value, std::int64_t low, s
 }
 
 Options ParseFlagsOrExit(int argc, char **argv, const std::string &usage,
-                         const std::vector<std::string> &own_flags) {
+                         const std::vector<std::string> &own_flags, const Defaults &defaults) {
     Options options;
     const std::vector<std::string> known = KnownFlags(own_flags);
     for (int i = 1; i < argc; ++i) {
@@ -70,7 +77,7 @@ Options ParseFlagsOrExit(int argc, char **argv, const std::string &usage,
         }
         const std::size_t equals = argument.find('=');
         const std::string name = argument.substr(dashes, equals - dashes);
-        if (name == "help") PrintHelp(usage, known);
+        if (name == "help") PrintHelp(usage, known, defaults);
         if (std::find(known.begin(), known.end(), name) == known.end()) {
             UsageError("unknown flag --" + name + "; see --help");
         }
@@ -86,8 +93,11 @@ Options ParseFlagsOrExit(int argc, char **argv, const std::string &usage,
     }
     options.cycles = absl::GetFlag(FLAGS_cycles);
     CheckRange("cycles", options.cycles, 1, kMaxCycles);
+    if (defaults.cycles_by_case && options.given.count("cycles") == 0) options.cycles = 0;
     CheckRange("threads", absl::GetFlag(FLAGS_threads), 1, kMaxThreads);
-    options.threads = static_cast<int>(absl::GetFlag(FLAGS_threads));
+    options.threads = options.given.count("threads") == 0
+                          ? defaults.threads
+                          : static_cast<int>(absl::GetFlag(FLAGS_threads));
     CheckRange("rounds", absl::GetFlag(FLAGS_rounds), 1, kMaxRounds);
     options.rounds = static_cast<int>(absl::GetFlag(FLAGS_rounds));
     options.seed = absl::GetFlag(FLAGS_seed);

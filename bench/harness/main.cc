@@ -18,7 +18,8 @@ namespace hak_bench {
 int BenchMain(int argc, char **argv, const Bench &bench) {
     if (IsChild(argc, argv)) return ChildMain(argc, argv, bench);
 
-    const Options options = ParseFlagsOrExit(argc, argv, bench.usage, bench.own_flags);
+    const Options options =
+        ParseFlagsOrExit(argc, argv, bench.usage, bench.own_flags, bench.defaults);
     const std::vector<Case> cases = bench.cases(options);
     const AllocatorList allocators = ResolveAllocators(options.allocators);
     if (!allocators.error.empty()) UsageError(allocators.error);

@@ -49,9 +49,11 @@ std::string CaseReport(const CaseSummary &summary) {
 
 std::string TextReport(const Options &options, const std::vector<CaseSummary> &summaries,
                        const Machine &machine) {
+    const std::string steps =
+        options.cycles == 0 ? "by case" : absl::StrFormat("%d", options.cycles);
     std::string out = absl::StrFormat(
-        "%s, %d cores, Linux %s, THP %s; threads: %d, steps a thread: %d, rounds: %d, seed: %u\n\n",
-        machine.cpu, machine.cores, machine.kernel, machine.thp, options.threads, options.cycles,
+        "%s, %d cores, Linux %s, THP %s; threads: %d, steps a thread: %s, rounds: %d, seed: %u\n\n",
+        machine.cpu, machine.cores, machine.kernel, machine.thp, options.threads, steps,
         options.rounds, options.seed);
     for (const CaseSummary &summary : summaries) out += CaseReport(summary);
     for (const std::string &sentence : Verdict(summaries)) out += sentence + "\n";

@@ -114,7 +114,7 @@ class Progress {
 
 Params ChildParams(const Case &bench_case, const Options &options, int round) {
     Params params = bench_case.params;
-    params["cycles"] = options.cycles;
+    if (options.cycles != 0) params["cycles"] = options.cycles;
     params["threads"] = options.threads;
     // Every round has a sequence of its own, the same for all allocators: one lucky layout does
     // not decide.

@@ -18,7 +18,7 @@ struct Row {
     std::string malloc_path;
     std::string malloc_version;
     Spread mops;             // million operations a second, all threads together
-    Spread ns_pair;          // a malloc and its free, on one thread, loop included
+    Spread ns_pair;          // a malloc and its free on one thread, loop included, waiting not
     Spread net_ns_pair;      // without the loop
     double of_best_peer = 0; // mops against the fastest peer's; 0 when there is no peer
     double peak_mb = 0;      // medians over the rounds

@@ -38,6 +38,18 @@ TEST(Summarize, GivesMediansOfTheRounds) {
     EXPECT_DOUBLE_EQ(row.kernel_share, 0.1);
 }
 
+TEST(Summarize, LeavesWaitingOutOfTheTimeOfAPairButNotOutOfTheSpeed) {
+    ChildResult round = Round(1000, 0);
+    round.values["threads"] = 2;
+    round.values["waited_ns"] = 600;
+    round.values["loop_waited_ns"] = 100;
+    const auto summaries = SummaryOf({{"system", ""}}, {{round}});
+    const Row &row = summaries[0].rows[0];
+    EXPECT_DOUBLE_EQ(row.mops.median, 1000);
+    EXPECT_DOUBLE_EQ(row.ns_pair.median, (2 * 1000 - 600) * 2 / 1000.0);
+    EXPECT_DOUBLE_EQ(row.net_ns_pair.median, (2 * (1000 - 200) - (600 - 100)) * 2 / 1000.0);
+}
+
 TEST(Summarize, ComparesWithTheFastestThatIsNotHakmem) {
     const auto summaries = SummaryOf({{"hakmem", "/h"}, {"system", ""}, {"mimalloc", "/m"}},
                                      {{Round(800, 0)}, {Round(2000, 0)}, {Round(1000, 0)}});

@@ -1,11 +1,12 @@
 /* How much a thread's lists may hold: nothing while a class is cold, more while it is busy, nothing
- * again when it rests, and all threads together at most HAKMEM_FRONT_MAX_MB beyond a small floor.
+ * again when it rests. All threads together: at most HAKMEM_FRONT_MAX_MB beyond a small floor.
  *
  *      cold --FRONT_COLD_CALLS slow calls--> 1, 2, 4 ... warm --overflow--> doubles to the bound
  *        ^------------------ unused in FRONT_REST_SWEEPS sweeps ----------------'
  *
  * So a thread that touches each size once and goes idle keeps nothing, without a call. The hot
- * path counts nothing: slow calls are counted, and sweeps compare what they see of the lists. Internal to the layer. */
+ * path counts nothing: slow calls are counted, and sweeps compare what they see of the lists.
+ * Internal to the layer. */
 #ifndef HAKMEM_TLS_FRONT_CAP_H_
 #define HAKMEM_TLS_FRONT_CAP_H_
 

@@ -144,20 +144,21 @@ int hak_posix_memalign(void **out, size_t alignment, size_t size) {
 static uint32_t word_of(const void *block, const char *verb) {
     uint32_t word = registry_word(block);
     hak_check(word != 0, verb, block, 0, "hakmem did not give this address out, or took it back");
-    hak_check((word & 0xff) != WORD_UNUSED, verb, block, 0,
+    hak_check(word != WORD_UNUSED, verb, block, 0,
               "the block was freed before; look for two owners of one pointer");
     return word;
 }
 
 /* A free of what lies in a slab without blocks: the block was there once, most likely. */
 static const char *free_verb(const void *block) {
-    return (registry_word(block) & 0xff) == WORD_UNUSED ? "double free" : "invalid free";
+    return registry_word(block) == WORD_UNUSED ? "double free" : "invalid free";
 }
 
-void hak_free_slow(void *block) {
+/* Large blocks, calls that are served aside, and mistakes. */
+static HAK_NOINLINE void free_rarely(void *block) {
     if (block == NULL) return;
     uint32_t word = word_of(block, free_verb(block));
-    bool large = (word & 0xff) == CLASS_LARGE;
+    bool large = word_is_large(word);
     if (HAK_UNLIKELY(!enter_with_heap())) {
         if (large) {
             hak_large_free(block, word, true);
@@ -169,21 +170,32 @@ void hak_free_slow(void *block) {
     if (large) {
         hak_large_free(block, word, false);
     } else {
-        hak_front_free(block, word);
+        hak_front_free(block, word_class(word));
     }
     front_leave();
+}
+
+void hak_free_slow(void *block) {
+    /* The commonest reasons first: a medium class, or a small class's list is full. */
+    uint32_t c = word_class(registry_word(block));
+    if (HAK_LIKELY(c < CLASSES && hak_front.heap != NULL) && front_enter()) {
+        hak_front_free(block, c);
+        front_leave();
+        return;
+    }
+    free_rarely(block);
 }
 
 void hak_free(void *block) { hot_free(block); }
 
 /* A live block's usable bytes; aborts when `block` is none. */
 static size_t block_bytes_of(const void *block, uint32_t word, const char *verb) {
-    if ((word & 0xff) == CLASS_LARGE) {
+    if (word_is_large(word)) {
         size_t bytes = hak_large_usable(block, word);
         hak_check(bytes != 0, verb, block, 0, "the address lies inside a large block");
         return bytes;
     }
-    size_t bytes = hak_size_class[word & 0xff].block_bytes;
+    size_t bytes = hak_size_class[word_class(word)].block_bytes;
     struct slab *slab = hak_slab_of(block);
     hak_check(slab != NULL && ((size_t)((const char *)block - slab_base(slab))) % bytes == 0, verb,
               block, bytes, "the address is not the start of a block");
@@ -237,7 +249,7 @@ void *hak_realloc(void *block, size_t size) {
         return NULL;
     }
     if (stays(size, bytes)) return block;
-    if ((word & 0xff) == CLASS_LARGE && size <= PTRDIFF_MAX) {
+    if (word_is_large(word) && size <= PTRDIFF_MAX) {
         void *moved = resize_large(block, word, size);
         if (moved != NULL) return moved;
     }

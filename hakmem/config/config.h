@@ -50,11 +50,14 @@
 #define FRONT_FLOOR_BYTES (1 * KiB)
 #define FRONT_MEDIUM_FLOOR_BYTES (64 * KiB)
 
-/* Remote chains: blocks of one class that are handed over whole. */
-#define CHAIN_BLOCKS 64
-#define CHAIN_BYTES (32 * KiB)
-/* Transfer: chains of a class in transit at most. */
+/* Smaller blocks share a cache line: those of other threads' slabs are not taken again here. */
+#define LINE_BYTES 64
+
+/* Transfer: what a thread freed beyond its need waits here for one that needs it, a chain at a time.
+ * Chains and bytes of a class at most (but one chain always), and bytes of all classes. */
 #define TRANSFER_CHAINS 16
+#define TRANSFER_CLASS_BYTES (512 * KiB)
+#define TRANSFER_BYTES (8 * MiB)
 
 /* Empty resident slabs that a thread keeps for any class, at most: one more each time that it wants
  * one back that it gave up. */

@@ -168,7 +168,7 @@ void *hak_large_alloc(size_t bytes, size_t align, bool aside, bool *zero) {
     store_relaxed(&r->base, base);
     store_relaxed(&r->bytes, mapped);
     store_release(&r->live, 1u);
-    hak_registry_set(base, 1, id << 8 | CLASS_LARGE);
+    hak_registry_set(base, 1, id << 8 | WORD_LARGE);
     fetch_add_relaxed(&live_bytes, mapped);
     return base;
 }

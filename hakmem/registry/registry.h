@@ -2,9 +2,9 @@
  *
  *   top[address >> 30] -> leaf (1 GiB): words[16384], one for each 64 KiB; records[512]
  *
- *   word = owner << 8 | class       a slab of that class; OWNER_ORPHAN is nobody's
+ *   word = class + 1                a slab of that class, whoever owns it
  *          WORD_UNUSED              a slab of ours that holds no blocks now
- *          id << 8 | CLASS_LARGE    the first 64 KiB of a large block
+ *          id << 8 | WORD_LARGE     the first 64 KiB of a large block
  *          0                        not ours
  *
  * Invariant: a word names a class only while its slab is carved for that class. */
@@ -20,15 +20,8 @@
 #define LEAF_RECORDS ((size_t)1 << (LEAF_SHIFT - SUPERSLAB_SHIFT))
 #define TOP_ENTRIES ((size_t)1 << (ADDRESS_BITS - LEAF_SHIFT))
 
-#define CLASS_LARGE 0xfeu
+#define WORD_LARGE 0xfeu
 #define WORD_UNUSED 0xfdu
-/* Owner of slabs that no thread holds. */
-#define OWNER_ORPHAN 1u
-/* First owner that a heap may have, and the last one plus one. */
-#define OWNER_FIRST 2u
-#define OWNER_END (1u << 23)
-/* A tag that no word has: XORed with any word it gives no class. */
-#define TAG_NONE (1u << 31)
 
 struct leaf {
     uint32_t words[LEAF_WORDS];
@@ -53,16 +46,31 @@ void hak_registry_set_record(const void *superslab, void *record);
 }
 #endif
 
-/* The word for any pointer value; 0 when it is not ours. */
-HAK_INLINE uint32_t registry_word(const void *address) {
-    uintptr_t a = (uintptr_t)address;
-    uintptr_t top = a >> LEAF_SHIFT;
+HAK_INLINE uint32_t word_of_class(unsigned c) { return c + 1; }
+/* A number that is no class for every word but a slab's. */
+HAK_INLINE uint32_t word_class(uint32_t word) { return word - 1; }
+HAK_INLINE bool word_is_large(uint32_t word) { return (word & 0xff) == WORD_LARGE; }
+
+/* The word for any pointer value; 0 when it is not ours. `shift` low bits of `a`, the address turned
+ * right by as many, were its highest ones: 0 for an address that is aligned to them. */
+HAK_INLINE uint32_t registry_word_turned(uintptr_t a, unsigned shift) {
+    uintptr_t top = a >> (LEAF_SHIFT - shift);
     if (HAK_UNLIKELY(top >= TOP_ENTRIES)) return 0;
     /* Relaxed: a leaf is zero-filled by the kernel before its address is stored, and what the
      * word says about a block reached this thread together with the block's address. */
     uintptr_t biased = load_relaxed(&hak_registry_top[top]);
     if (HAK_UNLIKELY(biased == 0)) return 0;
-    return load_relaxed((uint32_t *)(biased + (a >> SLAB_SHIFT) * sizeof(uint32_t)));
+    return load_relaxed((uint32_t *)(biased + (a >> (SLAB_SHIFT - shift)) * sizeof(uint32_t)));
+}
+
+HAK_INLINE uint32_t registry_word(const void *address) {
+    return registry_word_turned((uintptr_t)address, 0);
+}
+
+/* 0 also for an address that is not a multiple of BLOCK_MIN: turned, it lies beyond the table. */
+HAK_INLINE uint32_t registry_word_aligned(const void *address) {
+    uintptr_t a = (uintptr_t)address;
+    return registry_word_turned(a >> 4 | a << 60, 4);
 }
 
 #endif

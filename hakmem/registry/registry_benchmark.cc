@@ -7,7 +7,7 @@
 
 namespace {
 
-constexpr uint32_t kWord = OWNER_FIRST << 8 | 3;
+const uint32_t kWord = word_of_class(3);
 /* Added to a block's address it gives one of the next unit, so that loads are not all the same. */
 constexpr uintptr_t kStep = SLAB_BYTES + 64;
 

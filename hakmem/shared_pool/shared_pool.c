@@ -30,7 +30,6 @@ static struct {
 static void acquire(void) {
     lock_acquire(&pool.lock);
     if (HAK_LIKELY(pool.ready)) return;
-    pool.orphans.id = OWNER_ORPHAN;
     for (unsigned c = 0; c < CLASSES; c++) list_init(&pool.partial[c]);
     hak_superslabs_init(&pool.all);
     pool.ready = true;

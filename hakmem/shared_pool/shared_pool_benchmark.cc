@@ -9,7 +9,7 @@ namespace {
 
 /* The argument is the class: 64 bytes is one unit, 1 MiB a run of them. */
 void TakeAndGiveEmptyResident(benchmark::State &state) {
-    static slab_owner owner = {nullptr, OWNER_FIRST};
+    static slab_owner owner = {};
     auto c = static_cast<unsigned>(state.range(0));
     /* Held, so that the superslab stays in its buckets and out of the cache of empty ones. */
     slab *held = hak_shared_pool_take(0, &owner);

@@ -70,11 +70,12 @@ class SharedPool : public testing::Test {
         if (s == nullptr) return nullptr;
         EXPECT_EQ(s->class_index, c);
         EXPECT_EQ(s->owner, &owner_);
-        EXPECT_EQ(registry_word(slab_base(s)), owner_.id << 8 | c);
+        EXPECT_EQ(registry_word(slab_base(s)), word_of_class(c));
+        EXPECT_EQ(s->owner, &owner_);
         hak_slab_check_invariant(s);
         return s;
     }
-    slab_owner owner_ = {nullptr, OWNER_FIRST};
+    slab_owner owner_ = {};
 
   private:
     options saved_ = {};
@@ -148,13 +149,13 @@ TEST_F(SharedPool, AnOrphanIsAdoptedWithItsBlocks) {
     std::vector<char *> blocks = take_blocks(s, 10);
     EXPECT_EQ(hak_shared_pool_take_partial(kSmall, &owner_), nullptr);
     hak_shared_pool_orphan(s);
-    EXPECT_EQ(registry_word(blocks[0]), OWNER_ORPHAN << 8 | kSmall);
+    EXPECT_NE(hak_slab_of(blocks[0])->owner, &owner_);
     EXPECT_EQ(hak_shared_pool_take_partial(kSmall + 1, &owner_), nullptr);
-    slab_owner heir = {nullptr, OWNER_FIRST + 1};
+    slab_owner heir = {};
     EXPECT_EQ(hak_shared_pool_take_partial(kSmall, &heir), s);
     EXPECT_EQ(s->owner, &heir);
     EXPECT_EQ(s->out, 10);
-    EXPECT_EQ(registry_word(blocks[0]), heir.id << 8 | kSmall);
+    EXPECT_EQ(hak_slab_of(blocks[0])->owner, &heir);
     hak_slab_check_invariant(s);
     for (char *p : blocks) EXPECT_EQ(hak_slab_give(s, p), SLAB_OK);
     hak_shared_pool_give_empty(s);
@@ -184,7 +185,7 @@ TEST_F(SharedPool, AnOrphanEndsWithItsLastBlock) {
 }
 
 TEST_F(SharedPool, OrphansAllSlabsOfAnOwnerThatIsGone) {
-    slab_owner other = {nullptr, OWNER_FIRST + 5};
+    slab_owner other = {};
     slab *a = hak_shared_pool_take(kSmall, &other), *b = hak_shared_pool_take(40, &other);
     slab *mine = take(kSmall);
     std::vector<char *> blocks = take_blocks(a, 7);
@@ -312,7 +313,7 @@ TEST_F(SharedPool, ServesManyThreads) {
     std::vector<std::thread> threads;
     for (uint32_t t = 0; t < 4; t++) {
         threads.emplace_back([t] {
-            slab_owner owner = {nullptr, OWNER_FIRST + 10 + t};
+            slab_owner owner = {};
             std::mt19937_64 random(t);
             std::vector<slab *> held;
             for (int i = 0; i < 1500; i++) {

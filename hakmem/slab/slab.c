@@ -42,6 +42,7 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
         store_relaxed(&bits[words - 1], ((uint64_t)1 << sc->capacity % 64) - 1);
     }
     hak_slab_set_owner(slab, owner);
+    hak_registry_set(slab_base(slab), slab->span, word_of_class(c));
 }
 
 void hak_slab_uncarve(struct slab *slab) {
@@ -54,7 +55,6 @@ void hak_slab_uncarve(struct slab *slab) {
 void hak_slab_set_owner(struct slab *slab, struct slab_owner *owner) {
     /* Release: whoever finds the new owner finds its stack open. */
     store_release(&slab->owner, owner);
-    hak_registry_set(slab_base(slab), slab->span, owner->id << 8 | slab->class_index);
 }
 
 unsigned hak_slab_take(struct slab *slab, unsigned want, void **head) {
@@ -82,21 +82,22 @@ unsigned hak_slab_take(struct slab *slab, unsigned want, void **head) {
     return taken;
 }
 
-/* The block's index, or SLAB_BLOCKS_MAX when `block` is not the start of one. */
-static uint32_t index_of(const struct slab *slab, const void *block) {
+enum slab_result hak_slab_find(const struct slab *slab, const void *block, unsigned *w,
+                               uint64_t *bit) {
+    unsigned c = load_relaxed(&slab->class_index);
     size_t offset = (size_t)((const char *)block - slab_base(slab));
-    uint32_t index = size_class_index(slab->class_index, offset);
-    if (index >= slab->capacity) return SLAB_BLOCKS_MAX;
-    return index * (size_t)hak_size_class[slab->class_index].block_bytes == offset
-               ? index
-               : SLAB_BLOCKS_MAX;
+    uint32_t index = size_class_index(c, offset);
+    if (index >= load_relaxed(&slab->capacity)) return SLAB_INTERIOR;
+    if (index * (size_t)hak_size_class[c].block_bytes != offset) return SLAB_INTERIOR;
+    *w = index / 64;
+    *bit = (uint64_t)1 << index % 64;
+    return SLAB_OK;
 }
 
 enum slab_result hak_slab_give(struct slab *slab, void *block) {
-    uint32_t index = index_of(slab, block);
-    if (index == SLAB_BLOCKS_MAX) return SLAB_INTERIOR;
-    unsigned w = index / 64;
-    uint64_t bit = (uint64_t)1 << index % 64;
+    unsigned w;
+    uint64_t bit;
+    if (hak_slab_find(slab, block, &w, &bit) != SLAB_OK) return SLAB_INTERIOR;
     uint64_t *word = &free_bits(slab)[w];
     if ((load_relaxed(word) | load_relaxed(&remote_bits(slab)[w])) & bit) return SLAB_DOUBLE_FREE;
     store_relaxed(word, load_relaxed(word) | bit);
@@ -105,23 +106,28 @@ enum slab_result hak_slab_give(struct slab *slab, void *block) {
     return SLAB_OK;
 }
 
-enum slab_result hak_slab_give_remote(void *block) {
-    struct slab *slab = hak_slab_of(block);
-    if (slab == NULL) return SLAB_NOT_OURS;
-    uint32_t index = index_of(slab, block);
-    if (index == SLAB_BLOCKS_MAX) return SLAB_INTERIOR;
-    uint64_t bit = (uint64_t)1 << index % 64;
+uint64_t hak_slab_give_remote_bits(struct slab *slab, unsigned w, uint64_t bits) {
     /* A free bit is only ever cleared by the owner for a block it hands out: seen set, the block
      * is not the program's to free. Seen clear, it may be stale, and the owner's collection
      * finds the double bit. */
-    if (load_relaxed(&free_bits(slab)[index / 64]) & bit) return SLAB_DOUBLE_FREE;
-    /* Release: this thread's writes to the block come before the owner's next use of it, which
+    uint64_t doubled = load_relaxed(&free_bits(slab)[w]) & bits;
+    if (HAK_UNLIKELY(doubled != 0)) return doubled;
+    /* Release: this thread's writes to the blocks come before the owner's next use of them, which
      * follows the acquiring exchange in hak_slab_collect. */
-    if (fetch_or_acq_rel(&remote_bits(slab)[index / 64], bit) & bit) return SLAB_DOUBLE_FREE;
-    /* The bit is set before the flag is tested; whoever pops the slab clears the flag before the
+    doubled = fetch_or_acq_rel(&remote_bits(slab)[w], bits) & bits;
+    /* The bits are set before the flag is tested; whoever pops the slab clears the flag before the
      * bits are taken: one of the two sees the other, as both read-modify-write `pending`. */
     if (exchange_acq_rel(&slab->pending, 1u) == 0) hak_slab_push_pending(slab);
-    return SLAB_OK;
+    return doubled;
+}
+
+enum slab_result hak_slab_give_remote(void *block) {
+    struct slab *slab = hak_slab_of(block);
+    unsigned w;
+    uint64_t bit;
+    if (slab == NULL) return SLAB_NOT_OURS;
+    if (hak_slab_find(slab, block, &w, &bit) != SLAB_OK) return SLAB_INTERIOR;
+    return hak_slab_give_remote_bits(slab, w, bit) == 0 ? SLAB_OK : SLAB_DOUBLE_FREE;
 }
 
 void hak_slab_push_pending(struct slab *slab) {

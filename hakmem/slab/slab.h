@@ -30,7 +30,6 @@ struct slab;
 /* Whoever owns slabs: a thread's warm pool, or the shared pool for orphans. */
 struct slab_owner {
     struct slab *pending; /* stack of slabs with remote bits; PENDING_CLOSED: owner is gone */
-    uint32_t id;          /* in registry words */
 };
 
 #define PENDING_CLOSED ((struct slab *)(uintptr_t)1)
@@ -87,7 +86,7 @@ struct slab *hak_slab_of(const void *address);
 void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner);
 /* Ends that: the words become WORD_UNUSED. All blocks must be here. */
 void hak_slab_uncarve(struct slab *slab);
-/* Changes the owner and the words. */
+/* Changes the owner. */
 void hak_slab_set_owner(struct slab *slab, struct slab_owner *owner);
 
 /* Owner: takes up to `want` blocks, lowest first, as a list linked by first words that ends in
@@ -95,7 +94,13 @@ void hak_slab_set_owner(struct slab *slab, struct slab_owner *owner);
 unsigned hak_slab_take(struct slab *slab, unsigned want, void **head);
 /* Owner: gives one block back. */
 enum slab_result hak_slab_give(struct slab *slab, void *block);
-/* Any thread: gives one block back to its slab, whoever owns that, and tells the owner. */
+/* Where the bit of a block of `slab` is: word and bit. SLAB_OK or SLAB_INTERIOR. */
+enum slab_result hak_slab_find(const struct slab *slab, const void *block, unsigned *w,
+                               uint64_t *bit);
+/* Any thread: gives the blocks of `bits` of word `w` back to a slab, whoever owns that, and tells
+ * the owner. Returns the bits of those that were free already. */
+uint64_t hak_slab_give_remote_bits(struct slab *slab, unsigned w, uint64_t bits);
+/* Any thread: the same for one block. */
 enum slab_result hak_slab_give_remote(void *block);
 /* Owner: merges the remote bits. Returns how many came. Leaves the pending flag alone: it says
  * that the slab is on a stack, and only who popped it from there may clear it, before. */

@@ -31,7 +31,7 @@ superslab *make_superslab() {
 /* The argument is the batch, in blocks; the slab is the same in every run. */
 void TakeAndGiveABatch(benchmark::State &state) {
     static superslab *ss = make_superslab();
-    static slab_owner owner = {nullptr, OWNER_FIRST};
+    static slab_owner owner = {};
     if (ss == nullptr) return state.SkipWithError("out of memory");
     slab *s = &ss->slabs[0];
     hak_slab_carve(s, kClass, &owner);

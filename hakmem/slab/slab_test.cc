@@ -70,7 +70,7 @@ class Slab : public testing::Test {
     }
 
     superslab *ss_ = nullptr;
-    slab_owner owner_ = {nullptr, OWNER_FIRST};
+    slab_owner owner_ = {};
 };
 
 TEST_F(Slab, GivesEachBlockOnceInEveryClass) {
@@ -180,7 +180,7 @@ TEST_F(Slab, IsFoundFromEveryAddressInItsRun) {
     for (size_t at = 0; at < 16 * SLAB_BYTES; at += 4093) ASSERT_EQ(hak_slab_of(base + at), s);
     EXPECT_EQ(hak_slab_of(base - 1), nullptr);
     EXPECT_EQ(hak_slab_of(base + 16 * SLAB_BYTES), nullptr);
-    EXPECT_EQ(registry_word(base + 15 * SLAB_BYTES), owner_.id << 8 | c);
+    EXPECT_EQ(registry_word(base + 15 * SLAB_BYTES), word_of_class(c));
     hak_slab_uncarve(s);
     EXPECT_EQ(hak_slab_of(base), nullptr);
 }
@@ -214,12 +214,12 @@ TEST_F(Slab, ARemoteFreeTellsTheOwnerOnce) {
 }
 
 TEST_F(Slab, APushGoesToTheNewOwnerOnceTheOldOneIsClosed) {
-    slab_owner heir = {nullptr, OWNER_FIRST + 1};
+    slab_owner heir = {};
     slab *s = carve(3);
     std::vector<char *> b = take(s, 2);
     EXPECT_EQ(hak_slab_give_remote(b[0]), SLAB_OK);
     hak_slab_set_owner(s, &heir);
-    EXPECT_EQ(registry_word(b[0]), heir.id << 8 | 3u);
+    EXPECT_EQ(s->owner, &heir);
     slab *left = hak_slab_close_pending(&owner_);
     EXPECT_EQ(left, s);
     EXPECT_EQ(owner_.pending, PENDING_CLOSED);

@@ -19,29 +19,82 @@ void hak_bin_check(enum slab_result result, void *block, unsigned c) {
     }
 }
 
-/* A run of blocks of one slab is given back together: the pool is told once a run. */
+static struct slab *slab_of(const void *block, unsigned c) {
+    struct slab *slab = hak_slab_of(block);
+    if (HAK_UNLIKELY(slab == NULL || load_relaxed(&slab->class_index) != c)) {
+        hak_bin_check(SLAB_NOT_OURS, (void *)(uintptr_t)block, c);
+    }
+    return slab;
+}
+
+static bool is_own(const struct heap *heap, const struct slab *slab) {
+    return load_relaxed(&slab->owner) == &heap->warm.owner;
+}
+
+/* The blocks at the start of the list that are of `slab`, which is this thread's: the pool is told
+ * once. */
+static void *return_own(struct heap *heap, struct slab *slab, void *head, size_t *count) {
+    unsigned c = slab->class_index, out_before = slab->out;
+    struct slab *its = slab;
+    do {
+        void *next = block_next(head);
+        hak_bin_check(hak_slab_give(slab, head), head, c);
+        ++*count;
+        head = next;
+        if (head != NULL) its = slab_of(head, c);
+    } while (head != NULL && its == slab);
+    hak_warm_pool_given(&heap->warm, slab, out_before);
+    return head;
+}
+
+/* The same for another's slab: one atomic operation for a run of blocks of one word. */
+static void *return_remote(struct slab *slab, unsigned c, void *head, size_t *count) {
+    unsigned word = 0, w;
+    uint64_t bits = 0, bit;
+    void *block = head;
+    do {
+        hak_bin_check(hak_slab_find(slab, head, &w, &bit), head, c);
+        if (bits != 0 && w != word) break;
+        if (bits & bit) hak_bin_check(SLAB_DOUBLE_FREE, head, c);
+        word = w;
+        bits |= bit;
+        ++*count;
+        head = block_next(head);
+    } while (head != NULL && slab_of(head, c) == slab);
+    if (hak_slab_give_remote_bits(slab, word, bits) != 0) hak_bin_check(SLAB_DOUBLE_FREE, block, c);
+    return head;
+}
+
 size_t hak_bin_return(struct heap *heap, unsigned c, void *head) {
-    struct warm_pool *wp = &heap->warm;
-    struct slab *slab = NULL;
-    unsigned out_before = 0;
     size_t count = 0;
     while (head != NULL) {
-        struct slab *its = hak_slab_of(head);
-        if (its == NULL || its->class_index != c) hak_bin_check(SLAB_NOT_OURS, head, c);
-        void *block = head;
-        head = block_next(block);
-        count++;
-        if (its != slab) {
-            if (slab != NULL) hak_warm_pool_given(wp, slab, out_before);
-            slab = load_relaxed(&its->owner) == &wp->owner ? its : NULL;
-            out_before = load_relaxed(&its->out); /* another owner may be writing it */
-        }
-        if (slab == NULL) {
-            hak_bin_check(hak_slab_give_remote(block), block, c);
-        } else {
-            hak_bin_check(hak_slab_give(slab, block), block, c);
-        }
+        struct slab *slab = slab_of(head, c);
+        head = is_own(heap, slab) ? return_own(heap, slab, head, &count)
+                                  : return_remote(slab, c, head, &count);
     }
-    if (slab != NULL) hak_warm_pool_given(wp, slab, out_before);
     return count * hak_size_class[c].block_bytes;
+}
+
+size_t hak_bin_hand_over(struct heap *heap, unsigned c, void *head) {
+    /* The first block stands for the list: own blocks rather go back, so that slabs empty. */
+    if (hak_size_class[c].block_bytes < LINE_BYTES || is_own(heap, slab_of(head, c))) {
+        return hak_bin_return(heap, c, head);
+    }
+    struct chain chain = {head, 0};
+    for (void *block = head; block != NULL; block = block_next(block)) chain.count++;
+    if (!hak_transfer_push(c, chain)) return hak_bin_return(heap, c, head);
+    return (size_t)chain.count * hak_size_class[c].block_bytes;
+}
+
+void *hak_bin_keep_own(struct heap *heap, unsigned c, void *head) {
+    void *own = NULL, *others = NULL;
+    void **own_end = &own, **others_end = &others;
+    for (; head != NULL; head = block_next(head)) {
+        void ***end = is_own(heap, slab_of(head, c)) ? &own_end : &others_end;
+        **end = head;
+        *end = (void **)head;
+    }
+    *own_end = *others_end = NULL;
+    if (others != NULL) hak_bin_return(heap, c, others);
+    return own;
 }

@@ -16,13 +16,17 @@ HAK_INLINE struct bin bin_of(struct front *front, struct heap *heap, unsigned c)
         struct bin small = {&front->take[c], &front->give[c], &front->room[c]};
         return small;
     }
-    unsigned m = c - SMALL_CLASSES;
-    struct bin medium = {&heap->take[m], &heap->give[m], &heap->room[m]};
+    struct medium *m = &heap->medium[c - SMALL_CLASSES];
+    struct bin medium = {&m->take, &m->give, &m->room};
     return medium;
 }
 
 /* Gives a list of blocks of class `c` back to their slabs, whoever owns those. Returns bytes. */
 size_t hak_bin_return(struct heap *heap, unsigned c, void *head);
+/* The same, or hands the list over to whoever needs it. Returns bytes. */
+size_t hak_bin_hand_over(struct heap *heap, unsigned c, void *head);
+/* Returns the list without the blocks of other threads' slabs, which go back to them. */
+void *hak_bin_keep_own(struct heap *heap, unsigned c, void *head);
 /* Threads that have a heap now. */
 uint64_t hak_front_threads(void);
 /* Reports a misuse that giving back a block found. */

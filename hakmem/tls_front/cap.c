@@ -64,7 +64,6 @@ static bool set_cap(struct caps *caps, unsigned c, uint32_t cap) {
 void hak_caps_start(struct caps *caps) {
     memset(caps, 0, sizeof(*caps));
     for (unsigned c = 0; c < CLASSES; c++) caps->max[c] = max_cap(c);
-    memset(caps->chain, 1, sizeof(caps->chain));
     memset(caps->rested, FRONT_REST_SWEEPS, sizeof(caps->rested));
     caps->until_sweep = FRONT_SWEEP_CALLS;
     caps->medium_bytes = FRONT_MEDIUM_FLOOR_BYTES;
@@ -97,12 +96,10 @@ void hak_cap_cool(struct caps *caps, unsigned c) {
     set_cap(caps, c, 0);
     caps->calls[c] = 0;
     caps->overflowed[c] = false;
-    caps->chain[c] = 1;
     caps->rested[c] = FRONT_REST_SWEEPS;
 }
 
 bool hak_cap_medium(struct caps *caps, size_t bytes) {
-    if (bytes <= caps->medium_bytes) return true;
     size_t bound = caps->medium_bytes * 2;
     if (bound < bytes) bound = bytes;
     if (bound > FRONT_MEDIUM_THREAD_BYTES || !charge(caps, bound - caps->medium_bytes)) {

@@ -11,7 +11,6 @@
 static struct {
     struct lock lock; /* guards everything here; taken before every other lock */
     struct heap *all, *free;
-    uint32_t owners; /* heaps ever made */
     uint64_t cookie;
     uint64_t live; /* read without the lock too */
 } heaps;
@@ -21,13 +20,12 @@ static struct heap *acquire_heap(void) {
     struct heap *heap = heaps.free;
     if (heap != NULL) {
         heaps.free = heap->next_free;
-        hak_warm_pool_init(&heap->warm, heap->warm.owner.id);
+        hak_warm_pool_init(&heap->warm);
         return heap;
     }
-    if (OWNER_FIRST + heaps.owners >= OWNER_END) return NULL;
     heap = hak_os_meta_alloc(sizeof(*heap));
     if (heap == NULL) return NULL;
-    hak_warm_pool_init(&heap->warm, OWNER_FIRST + heaps.owners++);
+    hak_warm_pool_init(&heap->warm);
     heap->next_all = heaps.all;
     heaps.all = heap;
     return heap;
@@ -47,7 +45,6 @@ bool hak_front_start(void) {
         for (unsigned c = 0; c < CLASSES; c++) *bin_of(front, heap, c).room = 0;
         front->cookie = heaps.cookie;
         front->heap = heap;
-        front->tag = heap->warm.owner.id << 8;
     }
     lock_release(&heaps.lock);
     front_leave();
@@ -72,7 +69,6 @@ void hak_front_end(void) {
     if (heap != NULL) {
         hak_front_flush();
         hak_warm_pool_release(&heap->warm);
-        front->tag = TAG_NONE;
         front->heap = NULL;
         lock_acquire(&heaps.lock);
         retire(heap);
@@ -117,12 +113,9 @@ static void abandon(struct heap *heap) {
             struct bin bin = bin_of(heap->front, heap, c);
             free_list(*bin.take);
             free_list(*bin.give);
-            free_list(heap->remote[c].head);
         }
     }
-    memset(heap->take, 0, sizeof(heap->take));
-    memset(heap->give, 0, sizeof(heap->give));
-    memset(heap->remote, 0, sizeof(heap->remote));
+    memset(heap->medium, 0, sizeof(heap->medium));
     hak_warm_pool_abandon(&heap->warm);
     retire(heap);
 }

@@ -4,33 +4,31 @@
 #include "hakmem/tls_front/bin.h"
 #include "hakmem/tls_front/cap.h"
 
-__thread struct front hak_front = {.tag = TAG_NONE};
+__thread struct front hak_front;
 
-/* Pops from a bin's taking list, which is not empty. */
-static void *bin_pop(struct bin bin) {
-    void *block = *bin.take;
-    *bin.take = block_next(block);
+/* Pops from a taking list, which is not empty. */
+HAK_INLINE void *list_pop(void **take) {
+    void *block = *take;
+    *take = block_next(block);
     *block_cookie(block) = 0;
     return block;
 }
 
-static void bin_push(struct bin bin, void *block) {
-    block_set_next(block, *bin.give);
-    *bin.give = block;
+HAK_INLINE void list_push(void **give, void *block) {
+    block_set_next(block, *give);
+    *give = block;
     *block_cookie(block) = block_mark(block, hak_front.cookie);
 }
 
 /* Gives back all that the thread holds of class `c`; the class is cold then. */
 static void flush_class(struct heap *heap, unsigned c) {
     struct bin bin = bin_of(&hak_front, heap, c);
-    void *lists[] = {*bin.take, *bin.give, heap->remote[c].head};
+    void *lists[] = {*bin.take, *bin.give};
     *bin.take = *bin.give = NULL;
-    heap->remote[c] = (struct chain){NULL, 0};
     *bin.room = 0;
-    for (unsigned i = 0; i < 3; i++) {
-        if (lists[i] == NULL) continue;
+    for (unsigned i = 0; i < 2; i++) {
         size_t bytes = hak_bin_return(heap, c, lists[i]);
-        if (c >= SMALL_CLASSES && i < 2) heap->medium_bytes -= bytes;
+        if (c >= SMALL_CLASSES) heap->medium_bytes -= bytes;
     }
     hak_cap_cool(&heap->caps, c);
 }
@@ -38,8 +36,7 @@ static void flush_class(struct heap *heap, unsigned c) {
 /* Changes with every malloc and free of class `c`. */
 static uint32_t look(struct heap *heap, unsigned c) {
     struct bin bin = bin_of(&hak_front, heap, c);
-    return (uint32_t)((uintptr_t)*bin.take >> 4) + (uint32_t)*bin.room * 0x9e3779b1u +
-           heap->remote[c].count;
+    return (uint32_t)((uintptr_t)*bin.take >> 4) + (uint32_t)*bin.room * 0x9e3779b1u;
 }
 
 /* Classes that rest give back what they hold, so that what a thread keeps follows what it does. */
@@ -59,13 +56,20 @@ static void count_medium(struct heap *heap, unsigned c, size_t blocks) {
     if (c >= SMALL_CLASSES) heap->medium_bytes += blocks * hak_size_class[c].block_bytes;
 }
 
+/* What the thread freed, as it may take it again. */
+static void *given(struct heap *heap, struct bin bin, unsigned c) {
+    bool lines_are_shared = hak_size_class[c].block_bytes < LINE_BYTES && hak_front_threads() > 1;
+    return HAK_UNLIKELY(lines_are_shared) ? hak_bin_keep_own(heap, c, *bin.give) : *bin.give;
+}
+
 /* What this thread freed becomes what it takes. A few blocks that go to and fro would come this way
  * at each malloc: a warm class gets more of its slab to them. */
 static void swap_lists(struct heap *heap, struct bin bin, unsigned c) {
     int32_t cap = (int32_t)heap->caps.cap[c], few = cap - *bin.room;
-    *bin.take = *bin.give;
+    *bin.take = given(heap, bin, c);
     *bin.give = NULL;
     *bin.room = cap;
+    if (*bin.take == NULL) return;
     if (HAK_LIKELY(few > cap / 4) || c >= SMALL_CLASSES || !hak_cap_is_warm(&heap->caps, c)) return;
     struct slab *slab = hak_warm_pool_peek(&heap->warm, c);
     if (slab == NULL) return;
@@ -83,13 +87,13 @@ void *hak_front_refill(unsigned c) {
     called(heap, c);
     if (*bin.give != NULL) { /* 1. what this thread freed */
         swap_lists(heap, bin, c);
-        return bin_pop(bin);
+        if (HAK_LIKELY(*bin.take != NULL)) return list_pop(bin.take);
     }
     struct chain chain = hak_transfer_pop(c); /* 2. what others freed, whole */
     if (chain.head != NULL) {
         *bin.take = chain.head;
         count_medium(heap, c, chain.count);
-        return bin_pop(bin);
+        return list_pop(bin.take);
     }
     struct slab *slab = hak_warm_pool_get(&heap->warm, c); /* 3. a slab */
     if (slab == NULL) return NULL;
@@ -102,13 +106,14 @@ void *hak_front_refill(unsigned c) {
     uint32_t want = heap->caps.cap[c];
     count_medium(heap, c, hak_slab_take(slab, want == 0 ? 1 : want, bin.take));
     hak_warm_pool_taken(&heap->warm, slab);
-    return bin_pop(bin);
+    return list_pop(bin.take);
 }
 
 void *hak_front_medium(unsigned c) {
-    struct bin bin = bin_of(&hak_front, hak_front.heap, c);
-    void *block = HAK_LIKELY(*bin.take != NULL) ? bin_pop(bin) : hak_front_refill(c);
-    if (HAK_LIKELY(block != NULL)) hak_front.heap->medium_bytes -= hak_size_class[c].block_bytes;
+    struct heap *heap = hak_front.heap;
+    struct medium *m = &heap->medium[c - SMALL_CLASSES];
+    void *block = HAK_LIKELY(m->take != NULL) ? list_pop(&m->take) : hak_front_refill(c);
+    if (HAK_LIKELY(block != NULL)) heap->medium_bytes -= hak_size_class[c].block_bytes;
     return block;
 }
 
@@ -116,10 +121,10 @@ void *hak_front_medium(unsigned c) {
  * go back to their slabs. */
 static void rotate(struct heap *heap, struct bin bin, unsigned c) {
     void *old = *bin.take;
-    *bin.take = *bin.give;
+    *bin.take = given(heap, bin, c);
     *bin.give = NULL;
     if (old != NULL) {
-        size_t bytes = hak_bin_return(heap, c, old);
+        size_t bytes = hak_bin_hand_over(heap, c, old);
         if (c >= SMALL_CLASSES) heap->medium_bytes -= bytes;
         heap->caps.overflowed[c] = true;
         hak_cap_grow(&heap->caps, c);
@@ -132,77 +137,54 @@ static void return_one(struct heap *heap, void *block, unsigned c) {
     hak_bin_return(heap, c, block);
 }
 
-/* Room for one block on the giving list, which is full. False: the class is cold. */
-static bool make_room(struct heap *heap, struct bin bin, unsigned c) {
-    called(heap, c);
-    if (heap->caps.cap[c] == 0) {
-        *bin.room = 0;
-        return false;
-    }
-    rotate(heap, bin, c);
-    --*bin.room;
-    return true;
-}
-
-static void free_own(struct heap *heap, void *block, unsigned c) {
+/* The giving list is full. */
+static HAK_NOINLINE void free_overflowing(struct heap *heap, void *block, unsigned c) {
     struct bin bin = bin_of(&hak_front, heap, c);
-    hak_check(((uintptr_t)block & (BLOCK_MIN - 1)) == 0, "invalid free", block,
-              hak_size_class[c].block_bytes,
-              "the address is not the start of a block; free what malloc returned");
-    size_t bytes = c < SMALL_CLASSES ? 0 : hak_size_class[c].block_bytes;
-    if (bytes != 0) {
-        if (!hak_cap_medium(&heap->caps, heap->medium_bytes + bytes)) {
-            return_one(heap, block, c);
-            return;
-        }
-        /* The hot path has counted already when it found a small class's list full. */
-        --*bin.room;
-    }
-    if (*bin.room < 0 && !make_room(heap, bin, c)) {
+    called(heap, c);
+    if (heap->caps.cap[c] == 0) { /* cold */
+        *bin.room = 0;
         return_one(heap, block, c);
         return;
     }
-    heap->medium_bytes += bytes;
-    bin_push(bin, block);
+    rotate(heap, bin, c);
+    --*bin.room;
+    if (c >= SMALL_CLASSES) heap->medium_bytes += hak_size_class[c].block_bytes;
+    list_push(bin.give, block);
 }
 
-static void free_remote(struct heap *heap, void *block, unsigned c) {
-    struct chain *chain = &heap->remote[c];
-    block_set_next(block, chain->head);
-    *block_cookie(block) = block_mark(block, hak_front.cookie);
-    chain->head = block;
-    uint32_t most = heap->caps.chain[c];
-    if (++chain->count < most) return;
-    struct chain full = *chain;
-    *chain = (struct chain){NULL, 0};
-    called(heap, c);
-    if (most < chain_blocks(c)) { /* 1, 2, 4 ...: a thread that frees a few keeps none of them */
-        most *= 2;
-        heap->caps.chain[c] = (uint8_t)(most < chain_blocks(c) ? most : chain_blocks(c));
-    } else if (hak_transfer_push(c, full)) {
-        return;
+static void free_medium(struct heap *heap, void *block, unsigned c) {
+    struct medium *m = &heap->medium[c - SMALL_CLASSES];
+    size_t bytes = heap->medium_bytes + hak_size_class[c].block_bytes;
+    if (HAK_UNLIKELY(bytes > heap->caps.medium_bytes) && !hak_cap_medium(&heap->caps, bytes)) {
+        return_one(heap, block, c);
+    } else if (HAK_UNLIKELY(--m->room < 0)) {
+        free_overflowing(heap, block, c);
+    } else {
+        heap->medium_bytes = bytes;
+        list_push(&m->give, block);
     }
-    hak_bin_return(heap, c, full.head);
 }
 
-void hak_front_free(void *block, uint32_t word) {
-    struct heap *heap = hak_front.heap;
-    unsigned c = word & 0xff;
-    hak_check(((uintptr_t)block & (sizeof(uint64_t) - 1)) == 0, "invalid free", block,
+void hak_front_free(void *block, unsigned c) {
+    hak_check(((uintptr_t)block & (BLOCK_MIN - 1)) == 0, "invalid free", block,
               hak_size_class[c].block_bytes,
               "the address is not the start of a block; free what malloc returned");
     if (HAK_CHECKS && HAK_UNLIKELY(*block_cookie(block) == block_mark(block, hak_front.cookie))) {
         hak_bin_check(SLAB_DOUBLE_FREE, block, c);
     }
-    if (HAK_LIKELY((word ^ hak_front.tag) < CLASSES)) {
-        free_own(heap, block, c);
-    } else {
-        free_remote(heap, block, c);
+    /* The hot path counted when it found a small class's list full. */
+    if (c >= SMALL_CLASSES) {
+        free_medium(hak_front.heap, block, c);
+    } else if (hak_front.room[c] < 0) {
+        free_overflowing(hak_front.heap, block, c);
+    } else { /* freed before the thread's heap was there */
+        hak_front.room[c]--;
+        list_push(&hak_front.give[c], block);
     }
 }
 
 void hak_front_free_aside(void *block) {
-    unsigned c = registry_word(block) & 0xff;
+    unsigned c = word_class(registry_word(block));
     hak_bin_check(hak_slab_give_remote(block), block, c < CLASSES ? c : 0);
 }
 
@@ -236,8 +218,7 @@ uint64_t hak_front_bytes(void) {
     if (heap == NULL) return 0;
     for (unsigned c = 0; c < CLASSES; c++) {
         struct bin bin = bin_of(&hak_front, heap, c);
-        bytes += list_bytes(*bin.take, c) + list_bytes(*bin.give, c) +
-                 list_bytes(heap->remote[c].head, c);
+        bytes += list_bytes(*bin.take, c) + list_bytes(*bin.give, c);
     }
     return bytes;
 }

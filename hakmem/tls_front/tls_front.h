@@ -7,8 +7,10 @@
  * A free block in a list: first word = link, second word = its mark: a secret
  * cookie mixed with the address, which says "free".
  *
- * Only `room` bounds a list, and only free counts: malloc touches nothing but the list. Blocks of
- * other threads' slabs never enter: they gather in chains that are handed over whole.
+ * Only `room` bounds a list, and only free counts: malloc touches nothing but the list. A block goes
+ * to the list of whoever frees it, whoever owns its slab; what a thread frees beyond its need is
+ * handed over whole. Blocks that share a cache line (LINE_BYTES) are the exception: they are sorted
+ * out before they are taken again, so that two threads do not write one line.
  *
  * The hot path is not guarded against signal handlers; every slow path is (front_enter): a
  * handler that comes in between is served aside, without this thread's lists and without a lock. */
@@ -31,7 +33,6 @@ struct front {
     void *take[SMALL_CLASSES];
     void *give[SMALL_CLASSES];
     int32_t room[SMALL_CLASSES]; /* pushes that give still has room for */
-    uint32_t tag;                /* owner << 8; TAG_NONE until there is a heap */
     uint32_t busy;               /* 1 in a slow path; FRONT_ENDED once the thread has ended */
     uint64_t cookie;
     struct heap *heap;
@@ -41,7 +42,6 @@ struct front {
 struct caps {
     uint16_t cap[CLASSES];    /* blocks that give may hold; 0: the class is cold */
     uint16_t max[CLASSES];    /* what a cap may reach */
-    uint8_t chain[CLASSES];   /* blocks in a chain before it leaves */
     uint8_t calls[CLASSES];   /* slow calls since the class was cold, to FRONT_COLD_CALLS */
     uint8_t rested[CLASSES];  /* sweeps that found the class as the one before had left it */
     uint32_t seen[CLASSES];   /* what the last sweep saw of its lists */
@@ -53,16 +53,20 @@ struct caps {
     uint32_t pressure;        /* that bound's, when this thread last looked */
 };
 
+/* A medium class's lists. */
+struct medium {
+    void *take;
+    void *give;
+    int32_t room; /* pushes that give still has room for */
+};
+
 /* What of a thread's front is not on the hot path. Made at its first slow path, recycled with its
  * owner number after its end. */
 struct heap {
     struct warm_pool warm;
-    void *take[MEDIUM_CLASSES];
-    void *give[MEDIUM_CLASSES];
-    int32_t room[MEDIUM_CLASSES];
+    struct medium medium[MEDIUM_CLASSES];
     struct caps caps;
     size_t medium_bytes; /* in the medium lists, at most caps.medium_bytes */
-    struct chain remote[CLASSES];
     uint64_t refills;
     struct front *front; /* the thread's; NULL when the heap is free */
     struct heap *next_all, *next_free;
@@ -80,9 +84,9 @@ bool hak_front_start(void);
 void *hak_front_refill(unsigned c);
 /* A block of a medium class. NULL: out of memory. Entered. */
 void *hak_front_medium(unsigned c);
-/* Frees a block of class `c` with registry word `word`, for every reason the hot path left:
- * medium, full, remote, freed twice. Entered. */
-void hak_front_free(void *block, uint32_t word);
+/* Frees a block of class `c`, for every reason the hot path left: medium, list full, misaligned, freed
+ * twice. Entered. */
+void hak_front_free(void *block, unsigned c);
 /* Frees a slab's block without lists or locks: from signal handlers, and in threads that have
  * ended. */
 void hak_front_free_aside(void *block);
@@ -141,14 +145,13 @@ HAK_INLINE void *front_pop(unsigned c) {
     return block;
 }
 
-/* Gives a block; false: not a small block of this thread, or freed already, or the list is full.
- * One compare covers NULL, foreign, remote, medium and large. */
+/* Gives a block; false: not a small block, or freed already, or the list is full. One compare covers
+ * NULL, foreign, medium and large. */
 HAK_INLINE bool front_push(void *block) {
-    uint32_t c = registry_word(block) ^ hak_front.tag;
-    if (HAK_UNLIKELY(c >= SMALL_CLASSES)) return false;
     /* An address inside a block would go out again as a block: aligned ones are found when they
      * come back to their slab. */
-    if (HAK_CHECKS && HAK_UNLIKELY((uintptr_t)block & (BLOCK_MIN - 1))) return false;
+    uint32_t c = word_class(registry_word_aligned(block));
+    if (HAK_UNLIKELY(c >= SMALL_CLASSES)) return false;
     uint64_t mark = block_mark(block, hak_front.cookie);
     if (HAK_CHECKS && HAK_UNLIKELY(*block_cookie(block) == mark)) return false;
     if (HAK_UNLIKELY(--hak_front.room[c] < 0)) return false;

@@ -31,7 +31,7 @@ void *allocate(unsigned c) {
 void give(void *block) {
     if (front_push(block)) return;
     EXPECT_TRUE(front_enter());
-    hak_front_free(block, registry_word(block));
+    hak_front_free(block, word_class(registry_word(block)));
     front_leave();
 }
 
@@ -238,45 +238,78 @@ TEST(TlsFront, FlushEmptiesEveryList) {
     });
 }
 
-TEST(TlsFront, AFullChainOfRemoteBlocksGoesToTransfer) {
+std::vector<void *> allocate_many(unsigned c, size_t count) {
+    std::vector<void *> blocks;
+    for (size_t i = 0; i < count; i++) blocks.push_back(allocate(c));
+    return blocks;
+}
+
+void give_all(const std::vector<void *> &blocks) {
+    for (void *b : blocks) give(b);
+}
+
+TEST(TlsFront, WhoFreesABlockMayTakeItNext) {
     in_a_thread([] {
-        std::vector<void *> blocks;
-        uint32_t chain = chain_blocks(kClass);
-        /* Chains of 1, 2, 4 ... blocks go to their slabs before the first whole one. */
-        for (uint32_t i = 0; i < 2 * chain - 1; i++) blocks.push_back(allocate(kClass));
-        uint64_t before = hak_transfer_bytes();
+        std::vector<void *> blocks = allocate_many(kClass, 100);
         in_a_thread([&] {
-            for (void *b : blocks) {
-                EXPECT_FALSE(front_push(b));
-                give(b);
-            }
+            warm_up(kClass);
+            flush(); /* nothing of its own */
+            give_all(allocate_many(kClass, 4 * FRONT_COLD_CALLS)); /* warm again */
+            give(blocks[0]);
+            EXPECT_EQ(*block_cookie(blocks[0]), block_mark(blocks[0], hak_front.cookie));
+            while (void *b = front_pop(kClass)) EXPECT_NE(b, blocks[0]);
+            EXPECT_EQ(allocate(kClass), blocks[0]);
+            give(blocks[0]);
         });
-        EXPECT_EQ(hak_transfer_bytes(), before + chain * hak_size_class[kClass].block_bytes);
-        std::vector<void *> more;
+        give_all(std::vector<void *>(blocks.begin() + 1, blocks.end()));
+    });
+}
+
+TEST(TlsFront, WhatAThreadFreesBeyondItsNeedIsHandedOverWhole) {
+    in_a_thread([] {
+        std::vector<void *> blocks = allocate_many(kClass, 5000);
         std::set<void *> expected(blocks.begin(), blocks.end());
-        for (int i = 0; i < 1200; i++) { /* more than the rest of its slab */
-            more.push_back(allocate(kClass));
-            expected.erase(more.back());
-        }
+        in_a_thread([&] {
+            give_all(blocks);
+            EXPECT_GT(hak_transfer_bytes(), 0u);
+            EXPECT_LE(hak_transfer_bytes(), TRANSFER_BYTES);
+        });
+        std::vector<void *> more = allocate_many(kClass, 5000 + 1024);
+        for (void *b : more) expected.erase(b);
         EXPECT_TRUE(expected.empty()); /* all came back to this thread */
-        EXPECT_EQ(hak_transfer_bytes(), before);
-        for (void *b : more) give(b);
+        EXPECT_EQ(hak_transfer_bytes(), 0u);
+        give_all(more);
     });
     EXPECT_EQ(bytes_out(), 0u);
 }
 
-TEST(TlsFront, AShortChainArrivesInItsSlabWhenTheThreadEnds) {
+TEST(TlsFront, BlocksThatShareALineAreNotTakenByAnotherThread) {
+    constexpr unsigned kTiny = 1; /* 32 bytes */
     in_a_thread([] {
-        void *a = allocate(kClass), *b = allocate(kClass), *kept = allocate(kClass);
+        std::vector<void *> blocks = allocate_many(kTiny, 3000);
+        std::set<void *> theirs(blocks.begin(), blocks.end());
+        in_a_thread([&] {
+            give_all(blocks);
+            std::vector<void *> mine = allocate_many(kTiny, 3000);
+            for (void *b : mine) EXPECT_EQ(theirs.count(b), 0u);
+            give_all(mine);
+        });
+        EXPECT_EQ(hak_transfer_bytes(), 0u);
+        give_all(allocate_many(kTiny, 3000));
+    });
+    EXPECT_EQ(bytes_out(), 0u);
+}
+
+TEST(TlsFront, AColdClassGivesAnothersBlockBackAtOnce) {
+    in_a_thread([] {
+        void *a = allocate(kClass), *kept = allocate(kClass);
         slab *s = hak_slab_of(a);
         unsigned free_before = hak_slab_count_free(s);
         in_a_thread([&] {
-            give(a); /* the first one of a class goes at once */
+            give(a);
             EXPECT_EQ(front_bytes(), 0u);
-            give(b);
-            EXPECT_GT(front_bytes(), 0u);
+            EXPECT_EQ(hak_slab_count_free(s), free_before + 1);
         });
-        EXPECT_EQ(hak_slab_count_free(s), free_before + 2);
         give(kept);
     });
     EXPECT_EQ(bytes_out(), 0u);

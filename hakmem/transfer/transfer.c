@@ -4,30 +4,37 @@
 
 /* A stock's own cache lines: classes that are busy at once do not share them. */
 static struct stock {
-    struct lock lock; /* guards count and chains */
-    uint32_t count;
+    struct lock lock; /* guards all of it */
+    uint32_t count;   /* read without the lock too */
+    uint64_t bytes;
     struct chain chains[TRANSFER_CHAINS];
 } __attribute__((aligned(128))) stocks[CLASSES];
 
-/* Chains of class `c` at most: the stock of a class of big blocks is bounded by its bytes. */
-static uint32_t bound(unsigned c) {
-    size_t chain_bytes = (size_t)chain_blocks(c) * hak_size_class[c].block_bytes;
-    size_t n = TRANSFER_CHAINS * CHAIN_BYTES / chain_bytes;
-    return n < 1 ? 1 : n > TRANSFER_CHAINS ? TRANSFER_CHAINS : (uint32_t)n;
+static uint64_t total; /* bytes of all stocks; relaxed: it orders nothing */
+
+static uint64_t bytes_of(unsigned c, struct chain chain) {
+    return (uint64_t)chain.count * hak_size_class[c].block_bytes;
 }
 
 bool hak_transfer_push(unsigned c, struct chain chain) {
     struct stock *s = &stocks[c];
+    uint64_t bytes = bytes_of(c, chain);
+    if (fetch_add_relaxed(&total, bytes) + bytes > TRANSFER_BYTES) {
+        fetch_sub_relaxed(&total, bytes);
+        return false;
+    }
     /* The lock's release orders this thread's last writes to the blocks before the next owner's
      * acquisition of them. */
     lock_acquire(&s->lock);
     uint32_t n = load_relaxed(&s->count);
-    bool taken = n < bound(c);
+    bool taken = n == 0 || (n < TRANSFER_CHAINS && s->bytes + bytes <= TRANSFER_CLASS_BYTES);
     if (taken) {
         s->chains[n] = chain;
+        s->bytes += bytes;
         store_relaxed(&s->count, n + 1);
     }
     lock_release(&s->lock);
+    if (!taken) fetch_sub_relaxed(&total, bytes);
     return taken;
 }
 
@@ -40,24 +47,15 @@ struct chain hak_transfer_pop(unsigned c) {
     uint32_t n = load_relaxed(&s->count);
     if (n > 0) {
         chain = s->chains[n - 1];
+        s->bytes -= bytes_of(c, chain);
         store_relaxed(&s->count, n - 1);
     }
     lock_release(&s->lock);
+    if (chain.head != NULL) fetch_sub_relaxed(&total, bytes_of(c, chain));
     return chain;
 }
 
-uint64_t hak_transfer_bytes(void) {
-    uint64_t bytes = 0;
-    for (unsigned c = 0; c < CLASSES; c++) {
-        struct stock *s = &stocks[c];
-        lock_acquire(&s->lock);
-        for (uint32_t i = 0; i < s->count; i++) {
-            bytes += (uint64_t)s->chains[i].count * hak_size_class[c].block_bytes;
-        }
-        lock_release(&s->lock);
-    }
-    return bytes;
-}
+uint64_t hak_transfer_bytes(void) { return load_relaxed(&total); }
 
 void hak_transfer_lock(void) {
     for (unsigned c = 0; c < CLASSES; c++) lock_acquire(&stocks[c].lock);

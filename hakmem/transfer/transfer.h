@@ -1,5 +1,5 @@
-/* Chains in transit between threads: a bounded stock of each class, handed over whole.
- * Above the bound a chain is refused, and its owner drains it into the slabs' bitmaps.
+/* Chains in transit between threads: a bounded stock of each class, handed over whole. Above the
+ * bound a chain is refused, and its owner drains it into the slabs' bitmaps.
  * A lock for each class, taken once a chain. */
 #ifndef HAKMEM_TRANSFER_TRANSFER_H_
 #define HAKMEM_TRANSFER_TRANSFER_H_
@@ -28,11 +28,5 @@ void hak_transfer_unlock(void);
 #ifdef __cplusplus
 }
 #endif
-
-/* Blocks in a chain of class `c` before it is handed over. */
-HAK_INLINE uint32_t chain_blocks(unsigned c) {
-    uint32_t n = (uint32_t)(CHAIN_BYTES / hak_size_class[c].block_bytes);
-    return n < 1 ? 1 : n > CHAIN_BLOCKS ? CHAIN_BLOCKS : n;
-}
 
 #endif

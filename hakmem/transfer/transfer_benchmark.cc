@@ -8,14 +8,15 @@
 namespace {
 
 constexpr unsigned kClass = 3; /* 64 bytes */
+constexpr uint32_t kBlocks = 512;
 
 void PushAndPop(benchmark::State &state) {
     struct block {
         void *next, *cookie;
     };
-    std::vector<block> blocks(chain_blocks(kClass));
+    std::vector<block> blocks(kBlocks);
     for (size_t i = 0; i + 1 < blocks.size(); i++) blocks[i].next = &blocks[i + 1];
-    chain mine = {blocks.data(), chain_blocks(kClass)};
+    chain mine = {blocks.data(), kBlocks};
     bool failed = false;
     /* Each thread pushes before it pops, so the stock holds at most a chain for each. What a thread
      * pops may be another's; all leave the loop together, before the blocks go. */

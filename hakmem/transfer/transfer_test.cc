@@ -57,33 +57,32 @@ TEST_F(Transfer, HandsAChainOverWhole) {
     EXPECT_EQ(hak_transfer_pop(3).head, nullptr);
 }
 
-TEST_F(Transfer, RefusesAboveItsBoundAndChangesNothing) {
+TEST_F(Transfer, RefusesAboveAClassesBoundAndChangesNothing) {
     for (unsigned c = 0; c < CLASSES; c++) {
+        uint64_t block_bytes = hak_size_class[c].block_bytes;
+        uint32_t count = block_bytes > 32 * KiB ? 1 : static_cast<uint32_t>(32 * KiB / block_bytes);
         std::vector<blocks> all;
-        for (int i = 0; i < TRANSFER_CHAINS + 1; i++) all.emplace_back(chain_blocks(c));
+        for (int i = 0; i < TRANSFER_CHAINS + 1; i++) all.emplace_back(count);
         unsigned taken = 0;
         while (taken < all.size() && hak_transfer_push(c, all[taken].as_chain())) taken++;
-        EXPECT_GE(taken, 1u) << c;
+        EXPECT_GE(taken, 1u) << c; /* one chain always, however big its blocks */
         EXPECT_LE(taken, static_cast<unsigned>(TRANSFER_CHAINS)) << c;
         uint64_t bytes = hak_transfer_bytes();
-        EXPECT_EQ(bytes, uint64_t{taken} * chain_blocks(c) * hak_size_class[c].block_bytes);
-        /* One chain at least, else a stock's share of bytes. */
-        EXPECT_LE(bytes, taken == 1 ? MEDIUM_MAX : TRANSFER_CHAINS * CHAIN_BYTES) << c;
+        EXPECT_EQ(bytes, taken * count * block_bytes);
+        EXPECT_LE(bytes, taken == 1 ? MEDIUM_MAX : TRANSFER_CLASS_BYTES) << c;
         EXPECT_FALSE(hak_transfer_push(c, all[taken].as_chain())) << c;
         EXPECT_EQ(hak_transfer_bytes(), bytes);
         EXPECT_EQ(drain(c), taken) << c;
     }
 }
 
-TEST_F(Transfer, AChainIsBoundedByBlocksAndBytes) {
+TEST_F(Transfer, AllStocksTogetherAreBounded) {
+    blocks b(1);
     for (unsigned c = 0; c < CLASSES; c++) {
-        uint32_t n = chain_blocks(c);
-        EXPECT_GE(n, 1u);
-        EXPECT_LE(n, static_cast<uint32_t>(CHAIN_BLOCKS));
-        if (n > 1) {
-            EXPECT_LE(n * hak_size_class[c].block_bytes, CHAIN_BYTES) << c;
-        }
+        for (int i = 0; i < TRANSFER_CHAINS; i++) hak_transfer_push(c, b.as_chain());
+        EXPECT_LE(hak_transfer_bytes(), TRANSFER_BYTES);
     }
+    EXPECT_GT(hak_transfer_bytes(), TRANSFER_BYTES - MEDIUM_MAX); /* the bound was met */
 }
 
 TEST_F(Transfer, GoesOnAfterTheLocksOfAFork) {

@@ -6,8 +6,7 @@
 /* Misses at most this many requests apart grow the prefill; farther apart it ends. */
 enum { PREFILL_WINDOW = 8 };
 
-void hak_warm_pool_init(struct warm_pool *wp, uint32_t id) {
-    wp->owner.id = id;
+void hak_warm_pool_init(struct warm_pool *wp) {
     list_init(&wp->owned);
     list_init(&wp->empty);
     wp->empties = wp->empties_max = wp->empties_low = wp->given_up = 0;

@@ -31,8 +31,7 @@ struct warm_pool {
 #ifdef __cplusplus
 extern "C" {
 #endif
-/* Starts a pool whose slabs carry `id` in their words. */
-void hak_warm_pool_init(struct warm_pool *wp, uint32_t id);
+void hak_warm_pool_init(struct warm_pool *wp);
 /* A slab of `c` with free blocks; it stays listed. NULL: out of memory. */
 struct slab *hak_warm_pool_get(struct warm_pool *wp, unsigned c);
 /* The slab of `c` in use, with free blocks; NULL when there is none. Not a request. */

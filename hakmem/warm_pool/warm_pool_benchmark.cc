@@ -32,7 +32,7 @@ uint64_t misses(const warm_pool &wp) {
 
 void GetTheSlabInUse(benchmark::State &state) {
     static warm_pool wp;
-    hak_warm_pool_init(&wp, OWNER_FIRST);
+    hak_warm_pool_init(&wp);
     void *held = take_one(&wp, kClass);
     if (held == nullptr) return state.SkipWithError("out of memory");
     uint64_t before = misses(wp);
@@ -50,7 +50,7 @@ BENCHMARK(GetTheSlabInUse);
  * of every other block: when it is another, each get carves. */
 void GetFromStock(benchmark::State &state) {
     static warm_pool wp;
-    hak_warm_pool_init(&wp, OWNER_FIRST);
+    hak_warm_pool_init(&wp);
     void *first = take_one(&wp, kClass);
     if (first == nullptr) return state.SkipWithError("out of memory");
     give_one(&wp, first);

@@ -19,7 +19,7 @@ class WarmPool : public testing::Test {
     void SetUp() override {
         saved_ = hak_options;
         hak_options.warm_pool_prefill = 0;
-        hak_warm_pool_init(&wp_, OWNER_FIRST);
+        hak_warm_pool_init(&wp_);
     }
     void TearDown() override {
         hak_warm_pool_release(&wp_);
@@ -126,7 +126,7 @@ TEST_F(WarmPool, AnEmptySlabServesAnyClassOfOneUnit) {
     std::vector<char *> b = take(5, 1);
     EXPECT_EQ(wp_.classes[5].misses, misses);
     EXPECT_EQ(wp_.classes[5].hits, 1u);
-    EXPECT_EQ(registry_word(b[0]), OWNER_FIRST << 8 | 5u);
+    EXPECT_EQ(registry_word(b[0]), word_of_class(5));
     hak_slab_check_invariant(hak_slab_of(b[0]));
     give(b);
 }
@@ -148,7 +148,7 @@ TEST_F(WarmPool, MostlyFreeSlabsBeyondTheCapacityAreOrphaned) {
     }
     unsigned orphans = 0;
     for (auto &blocks : taken) {
-        if (registry_word(blocks[0]) >> 8 == OWNER_ORPHAN) {
+        if (hak_slab_of(blocks[0])->owner != &wp_.owner) {
             orphans++;
             EXPECT_EQ(hak_slab_give_remote(blocks[0]), SLAB_OK);
         } else {
@@ -193,8 +193,8 @@ TEST_F(WarmPool, TrimKeepsOnlySlabsInUse) {
     hak_warm_pool_trim(&wp_);
     EXPECT_EQ(wp_.empties, 0u);
     EXPECT_EQ(registry_word(none[0]), WORD_UNUSED);
-    EXPECT_EQ(registry_word(idle[0]), OWNER_ORPHAN << 8 | 5u);
-    EXPECT_EQ(registry_word(busy[0]), OWNER_FIRST << 8 | kClass);
+    EXPECT_NE(hak_slab_of(idle[0])->owner, &wp_.owner);
+    EXPECT_EQ(hak_slab_of(busy[0])->owner, &wp_.owner);
     for (char *b : idle) EXPECT_EQ(hak_slab_give_remote(b), SLAB_OK);
     give(busy);
 }
@@ -204,8 +204,8 @@ TEST_F(WarmPool, ReleaseGivesEverySlabBack) {
     give(none);
     hak_warm_pool_release(&wp_);
     EXPECT_TRUE(list_empty(&wp_.owned));
-    EXPECT_EQ(registry_word(full[0]) >> 8, OWNER_ORPHAN);
-    EXPECT_EQ(registry_word(some[0]) >> 8, OWNER_ORPHAN);
+    EXPECT_NE(hak_slab_of(full[0])->owner, &wp_.owner);
+    EXPECT_NE(hak_slab_of(some[0])->owner, &wp_.owner);
     EXPECT_EQ(registry_word(none[0]), WORD_UNUSED);
     for (char *b : full) EXPECT_EQ(hak_slab_give_remote(b), SLAB_OK);
     for (char *b : some) EXPECT_EQ(hak_slab_give_remote(b), SLAB_OK);

@@ -74,7 +74,8 @@ std::vector<Case> Cases(const Options &options) {
     if (min_size > max_size) {
         UsageError(absl::StrFormat("--min_size %d is above --max_size %d", min_size, max_size));
     }
-    const std::string title = absl::StrFormat("%d–%d B", min_size, max_size);
+    const std::string title = min_size == max_size ? absl::StrFormat("%d B", min_size)
+                                                   : absl::StrFormat("%d–%d B", min_size, max_size);
     std::vector<Sizes> sizes(std::begin(kSizes), std::end(kSizes));
     if (options.given.count("min_size") != 0 || options.given.count("max_size") != 0) {
         const std::int64_t cycles = max_size < 4 * kKib ? kSizes[0].cycles : kSizes[2].cycles;

@@ -33,13 +33,14 @@ struct Way {
     Pattern pattern;
     const char *name;
     const char *title;
+    std::int64_t longer; // times the cycles of a range of sizes: some ways are faster
 };
 
 constexpr Way kWays[] = {
-    {Pattern::kOneWay, "one_way", "one-way"},
-    {Pattern::kSymmetric, "symmetric", "symmetric"},
-    {Pattern::kRing, "ring", "ring"},
-    {Pattern::kExchange, "exchange", "exchange"},
+    {Pattern::kOneWay, "one_way", "one-way", 1},
+    {Pattern::kSymmetric, "symmetric", "symmetric", 1},
+    {Pattern::kRing, "ring", "ring", 1},
+    {Pattern::kExchange, "exchange", "exchange", 3},
 };
 
 struct Sizes {
@@ -47,7 +48,7 @@ struct Sizes {
     const char *title;
     std::int64_t min;
     std::int64_t max;
-    std::int64_t cycles; // a tenth of a second for a good allocator
+    std::int64_t cycles; // some hundredths of a second for a good allocator
 };
 
 constexpr Sizes kSizes[] = {
@@ -62,7 +63,7 @@ Case MakeCase(const Way &way, const Sizes &sizes) {
             {{"pattern", static_cast<std::int64_t>(way.pattern)},
              {"min_size", sizes.min},
              {"max_size", sizes.max},
-             {"cycles", sizes.cycles}}};
+             {"cycles", way.longer * sizes.cycles}}};
 }
 
 std::vector<Case> Cases(const Options &options) {
@@ -74,7 +75,8 @@ std::vector<Case> Cases(const Options &options) {
     if (min_size > max_size) {
         UsageError(absl::StrFormat("--min_size %d is above --max_size %d", min_size, max_size));
     }
-    const std::string title = absl::StrFormat("%d–%d B", min_size, max_size);
+    const std::string title = min_size == max_size ? absl::StrFormat("%d B", min_size)
+                                                   : absl::StrFormat("%d–%d B", min_size, max_size);
     std::vector<Sizes> sizes(std::begin(kSizes), std::end(kSizes));
     if (options.given.count("min_size") != 0 || options.given.count("max_size") != 0) {
         const std::int64_t cycles = max_size < 4 * kKib ? kSizes[0].cycles : kSizes[2].cycles;

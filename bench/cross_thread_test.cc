@@ -46,11 +46,11 @@ TEST(CrossThread, EachCaseHasItsOwnStepsUnlessTheyAreGiven) {
     EXPECT_TRUE(Has(RunBench("--help"), "(default: each case has its own)"));
 }
 
-TEST(CrossThread, WritesJsonWithWhatTheThreadsWaited) {
+TEST(CrossThread, WritesJsonWithWhatTheThreadsWorked) {
     const Outcome outcome = RunBench(std::string(kQuick) + "--format=json", "2>/dev/null");
     EXPECT_EQ(outcome.exit_code, 0);
     EXPECT_TRUE(hak_bench::IsJson(outcome.output)) << outcome.output;
-    for (const char *key : {"\"one_way_16_512\"", "\"exchange_4k_64k\"", "\"waited_ns\""}) {
+    for (const char *key : {"\"one_way_16_512\"", "\"exchange_4k_64k\"", "\"worked_ns\""}) {
         EXPECT_TRUE(Has(outcome, key)) << key;
     }
 }

@@ -2,8 +2,8 @@
 
 #include <sched.h>
 #include <sys/mman.h>
+#include <time.h>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <thread>
@@ -13,8 +13,6 @@
 
 namespace hak_bench {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // A thread that sends and receives starts with so many batches on their way to it, so that neither
 // partner waits for the other's every step. Half: the ring is never full for long.
@@ -77,8 +75,10 @@ std::uint64_t CrossThread::OperationsAStep() const {
 
 double CrossThread::operations() const { return static_cast<double>(steps_ * OperationsAStep()); }
 
-double CrossThread::waited_ns(int thread) const {
-    return lanes_[static_cast<std::size_t>(thread)].waited_ns;
+double CrossThread::worked_ns() const {
+    double sum = 0;
+    for (const Lane &lane : lanes_) sum += lane.worked_ns;
+    return sum;
 }
 
 void CrossThread::Connect(std::size_t thread) {
@@ -116,13 +116,13 @@ void CrossThread::Prepare(int thread) {
 template <class Next> Batch *CrossThread::Await(Lane *lane, Next next) {
     Batch *batch = next();
     if (batch != nullptr) return batch;
-    const Clock::time_point begin = Clock::now();
+    const double begin = Nanoseconds(CLOCK_THREAD_CPUTIME_ID);
     for (int looks = 1; !failed_.load(std::memory_order_relaxed); ++looks) {
         batch = next();
         if (batch != nullptr) break;
         if (looks % kLooks == 0) std::this_thread::yield();
     }
-    lane->waited_ns += std::chrono::duration<double, std::nano>(Clock::now() - begin).count();
+    lane->looked_ns += Nanoseconds(CLOCK_THREAD_CPUTIME_ID) - begin;
     return batch;
 }
 
@@ -215,10 +215,12 @@ template <class Heap> bool CrossThread::Preload(Lane *lane) {
 }
 
 template <class Heap> void CrossThread::Steps(Lane *lane, std::uint64_t count) {
-    lane->waited_ns = 0;
+    lane->looked_ns = 0;
+    const double begin = Nanoseconds(CLOCK_THREAD_CPUTIME_ID);
     for (std::uint64_t i = 0; i < count; ++i) {
-        if (!Step<Heap>(lane)) return;
+        if (!Step<Heap>(lane)) break;
     }
+    lane->worked_ns = Nanoseconds(CLOCK_THREAD_CPUTIME_ID) - begin - lane->looked_ns;
 }
 
 void CrossThread::WarmUp(int thread) {

@@ -34,7 +34,7 @@ class CrossThread : public Workload {
     void RunEmpty(int thread) override;
     // Whole batches: a little above cycles.
     double operations() const override;
-    double waited_ns(int thread) const override;
+    double worked_ns() const override;
 
   private:
     // A thread's own; whole cache lines, so that threads share none.
@@ -43,7 +43,8 @@ class CrossThread : public Workload {
         BatchRing *out = nullptr; // what it allocates goes here; null when it only receives
         char *stand_in = nullptr; // what the empty loop gets for every block
         std::uint64_t random = 0;
-        double waited_ns = 0;
+        double looked_ns = 0; // processor time of waiting for a ring
+        double worked_ns = 0; // processor time of the last steps, without looked_ns
     };
 
     void Connect(std::size_t thread);

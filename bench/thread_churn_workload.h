@@ -30,6 +30,7 @@ class ThreadChurn : public Workload {
     void RunEmpty(int thread) override;
     // Whole lives: a little above cycles.
     double operations() const override;
+    double worked_ns() const override;
 
   private:
     // One line of threads, each after the other; whole cache lines, so that lines share none.
@@ -38,6 +39,8 @@ class ThreadChurn : public Workload {
         char **blocks = nullptr;  // mapped, not allocated; blocks_ of them, null: not yet there
         char *stand_in = nullptr; // what the empty loop gets for every block
         std::uint64_t random = 0;
+        double cpu_begin = 0; // the process's clock around the last lives, ns
+        double cpu_end = 0;
         bool failed = false;
     };
 

@@ -26,6 +26,12 @@ TEST(ThreadChurn, RunsBothKindsOnAnyNumberOfThreads) {
     }
 }
 
+TEST(ThreadChurn, CountsTheWorkOfTheThreadsThatHaveEnded) {
+    ThreadChurn workload(SmallParams(Churn::kLives, 2));
+    RunAllSteps(&workload, 2);
+    EXPECT_GT(workload.worked_ns(), 0);
+}
+
 TEST(ThreadChurn, CountsWholeLivesOfAtLeastTheCycles) {
     EXPECT_EQ(ThreadChurn(SmallParams(Churn::kGenerations, 1)).operations(), 5000);
     EXPECT_EQ(ThreadChurn(SmallParams(Churn::kLives, 1)).operations(), 5000);

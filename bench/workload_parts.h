@@ -1,10 +1,11 @@
-// What workloads share: memory that is not the allocator's, random numbers, and the two heaps that
-// their steps run on: the process's malloc, and one that does nothing.
+// What workloads share: memory that is not the allocator's, clocks, random numbers, and the two
+// heaps that their steps run on: the process's malloc, and one that does nothing.
 // Only for files that are compiled with HEAP_COPTS (BUILD.bazel).
 #ifndef HAKMEM_BENCH_WORKLOAD_PARTS_H_
 #define HAKMEM_BENCH_WORKLOAD_PARTS_H_
 
 #include <sys/mman.h>
+#include <time.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -25,6 +26,13 @@ inline void *MapOrDie(std::size_t bytes) {
         std::exit(1);
     }
     return memory;
+}
+
+// What the clock of clock_gettime shows.
+inline double Nanoseconds(clockid_t clock) {
+    timespec now{};
+    clock_gettime(clock, &now);
+    return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
 }
 
 // Steele, Lea and Flood's SplitMix64: spreads neighbouring seeds over all states.

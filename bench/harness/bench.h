@@ -41,8 +41,9 @@ class Workload {
     virtual void RunEmpty(int thread) = 0;
     // Operations in Run, and in RunEmpty, of one thread.
     virtual double operations() const = 0;
-    // Of the last Run or RunEmpty: how long the thread waited for others. ns a pair leaves it out.
-    virtual double waited_ns(int /*thread*/) const { return 0; }
+    // What all threads worked in the last Run or RunEmpty, added up: ns a pair is of it. Zero: they
+    // never wait, and work as long as the step takes. Called when all have returned.
+    virtual double worked_ns() const { return 0; }
 };
 
 struct Bench {

@@ -39,7 +39,6 @@ struct Session {
     struct Span {
         Clock::time_point begin;
         Clock::time_point end;
-        double waited_ns = 0;
         bool failed = false;
     };
 
@@ -53,10 +52,10 @@ struct Session {
         return std::chrono::duration<double, std::nano>(all.end - all.begin).count();
     }
 
-    double WaitedNanoseconds() const {
-        double sum = 0;
-        for (const Span &span : spans) sum += span.waited_ns;
-        return sum;
+    // Of all threads, added up.
+    double WorkedNanoseconds() const {
+        const double worked = workload->worked_ns();
+        return worked > 0 ? worked : WallNanoseconds() * threads;
     }
 
     std::unique_ptr<Workload> workload;
@@ -106,11 +105,10 @@ void RunThread(benchmark::State &state, Session *session) {
         span.begin = Clock::now();
         span.failed = !workload.Run(thread);
         span.end = Clock::now();
-        span.waited_ns = workload.waited_ns(thread);
     }
     only_first([&] {
         session->result.values["wall_ns"] = session->WallNanoseconds();
-        session->result.values["waited_ns"] = session->WaitedNanoseconds();
+        session->result.values["worked_ns"] = session->WorkedNanoseconds();
         ProbeLive(session);
     });
     workload.Release(thread);
@@ -128,12 +126,11 @@ void RunEmptyThread(benchmark::State &state, Session *session) {
         span.begin = Clock::now();
         session->workload->RunEmpty(thread);
         span.end = Clock::now();
-        span.waited_ns = session->workload->waited_ns(thread);
     }
     session->rendezvous.Wait();
     if (thread != 0) return;
     session->result.values["loop_ns"] = session->WallNanoseconds();
-    session->result.values["loop_waited_ns"] = session->WaitedNanoseconds();
+    session->result.values["loop_worked_ns"] = session->WorkedNanoseconds();
 }
 
 // The parent prints the report; Google Benchmark has nothing to add in a child.

@@ -12,8 +12,8 @@
 namespace hak_bench {
 
 // What a child measured. Values of the timed part: wall_ns, threads, operations (of all threads),
-// waited_ns (of it, added up over the threads), loop_ns and loop_waited_ns (the same operations
-// without an allocator), the hakmem counts as "hak_...". From
+// worked_ns (waiting left out, added up over the threads), loop_ns and loop_worked_ns (the same
+// operations without an allocator), the hakmem counts as "hak_...". From
 // before the warm-up on: peak_kib, live_kib (everything allocated), rest_kib (everything freed),
 // all above what was resident then; faults, user_us, kernel_us.
 // Texts: malloc_path, malloc_version, and error when it failed.

@@ -32,14 +32,9 @@ Spread Over(const std::vector<ChildResult> &rounds,
     return SpreadOf(values);
 }
 
-// What a pair takes when the threads work for `ns`, the time of all added up.
+// What a pair takes when all operations take `ns`, the work of all threads added up.
 double PairNs(const ChildResult &round, const Bench &bench, double ns) {
     return ns * bench.operations_a_pair / ValueOf(round, "operations");
-}
-
-// How long the threads worked, added up, waiting for each other left out.
-double WorkNs(const ChildResult &round, const char *wall, const char *waited) {
-    return ValueOf(round, wall) * ValueOf(round, "threads") - ValueOf(round, waited);
 }
 
 Row MakeRow(const Bench &bench, const Allocator &allocator, std::vector<ChildResult> rounds) {
@@ -53,12 +48,10 @@ Row MakeRow(const Bench &bench, const Allocator &allocator, std::vector<ChildRes
         return ValueOf(round, "operations") / ValueOf(round, "wall_ns") * 1e3;
     });
     row.ns_pair = Over(row.rounds, [&](const ChildResult &round) {
-        return PairNs(round, bench, WorkNs(round, "wall_ns", "waited_ns"));
+        return PairNs(round, bench, ValueOf(round, "worked_ns"));
     });
     row.net_ns_pair = Over(row.rounds, [&](const ChildResult &round) {
-        return PairNs(round, bench,
-                      WorkNs(round, "wall_ns", "waited_ns") -
-                          WorkNs(round, "loop_ns", "loop_waited_ns"));
+        return PairNs(round, bench, ValueOf(round, "worked_ns") - ValueOf(round, "loop_worked_ns"));
     });
     row.peak_mb = row.Median("peak_kib") / kKibPerMb;
     row.live_mb = row.Median("live_kib") / kKibPerMb;

@@ -41,14 +41,11 @@
  * had none of them in FRONT_REST_SWEEPS looks. */
 #define FRONT_SWEEP_CALLS 512
 #define FRONT_REST_SWEEPS 2
-/* The sum of a thread's caps of small classes, each counted in bytes. */
-#define FRONT_THREAD_BYTES (1 * MiB)
-/* Medium blocks in a thread's lists: one that would exceed this goes straight to its slab. */
-#define FRONT_MEDIUM_THREAD_BYTES (4 * MiB)
-/* What a cap may reach, and a thread's medium lists, without being counted against the bound that
- * all threads share (HAKMEM_FRONT_MAX_MB). */
+/* The sum of a thread's caps in bytes. */
+#define FRONT_THREAD_BYTES (2 * MiB)
+/* What a cap may reach without being counted against the bound that all threads share
+ * (HAKMEM_FRONT_MAX_MB). */
 #define FRONT_FLOOR_BYTES (1 * KiB)
-#define FRONT_MEDIUM_FLOOR_BYTES (64 * KiB)
 
 /* Smaller blocks share a cache line: those of other threads' slabs are not taken again here. */
 #define LINE_BYTES 64

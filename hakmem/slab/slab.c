@@ -106,6 +106,41 @@ enum slab_result hak_slab_give(struct slab *slab, void *block) {
     return SLAB_OK;
 }
 
+/* What does not change from block to block is read once: this is where a thread that frees much
+ * spends its time. */
+void *hak_slab_give_list(struct slab *slab, void *head, size_t *count, enum slab_result *result) {
+    char *base = slab_base(slab);
+    size_t bytes = (size_t)slab->span * SLAB_BYTES, block_bytes;
+    uint64_t *local = free_bits(slab), *remote = remote_bits(slab);
+    uint64_t reciprocal = hak_size_class[slab->class_index].reciprocal;
+    unsigned given = 0, low = slab->low, capacity = slab->capacity;
+    block_bytes = hak_size_class[slab->class_index].block_bytes;
+    *result = SLAB_OK;
+    for (; head != NULL; given++) {
+        size_t offset = (size_t)((char *)head - base);
+        if (offset >= bytes) break;
+        size_t index = (offset * reciprocal) >> 40;
+        uint64_t bit = (uint64_t)1 << index % 64;
+        if (HAK_UNLIKELY(index >= capacity || index * block_bytes != offset)) {
+            *result = SLAB_INTERIOR;
+            break;
+        }
+        uint64_t free = load_relaxed(&local[index / 64]);
+        if (HAK_UNLIKELY(((free | load_relaxed(&remote[index / 64])) & bit) != 0)) {
+            *result = SLAB_DOUBLE_FREE;
+            break;
+        }
+        void *next = *(void **)head;
+        store_relaxed(&local[index / 64], free | bit);
+        if (index / 64 < low) low = (unsigned)index / 64;
+        head = next;
+    }
+    slab->low = (uint8_t)low;
+    store_relaxed(&slab->out, (uint16_t)(slab->out - given));
+    *count += given;
+    return head;
+}
+
 uint64_t hak_slab_give_remote_bits(struct slab *slab, unsigned w, uint64_t bits) {
     /* A free bit is only ever cleared by the owner for a block it hands out: seen set, the block
      * is not the program's to free. Seen clear, it may be stale, and the owner's collection

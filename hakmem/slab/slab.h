@@ -94,6 +94,10 @@ void hak_slab_set_owner(struct slab *slab, struct slab_owner *owner);
 unsigned hak_slab_take(struct slab *slab, unsigned want, void **head);
 /* Owner: gives one block back. */
 enum slab_result hak_slab_give(struct slab *slab, void *block);
+/* Owner: gives back the blocks at the start of a list, linked by their first words, that lie in
+ * `slab`; `count` grows by them. Returns the rest of the list, which starts with the block at fault
+ * unless `result` is SLAB_OK. */
+void *hak_slab_give_list(struct slab *slab, void *head, size_t *count, enum slab_result *result);
 /* Where the bit of a block of `slab` is: word and bit. SLAB_OK or SLAB_INTERIOR. */
 enum slab_result hak_slab_find(const struct slab *slab, const void *block, unsigned *w,
                                uint64_t *bit);

@@ -12,36 +12,36 @@
 
 #include "hakmem/tls_front/tls_front.h"
 
-/* The class was called often since it was cold. */
-HAK_INLINE bool hak_cap_is_warm(const struct caps *caps, unsigned c) {
-    return caps->calls[c] == FRONT_COLD_CALLS;
-}
-
 #ifdef __cplusplus
 extern "C" {
 #endif
 /* Every class is cold. */
-void hak_caps_start(struct caps *caps);
+void hak_caps_start(struct heap *heap);
 /* Gives the thread's share of the common bound back. */
-void hak_caps_end(struct caps *caps);
-/* A slow call for class `c`. Returns true when it is time to sweep. */
-bool hak_cap_called(struct caps *caps, unsigned c);
+void hak_caps_end(struct heap *heap);
+/* A slow call for a class that is warming. */
+void hak_cap_warm(struct heap *heap, unsigned c);
 /* Doubles the cap of class `c`, whose list overflows. */
-void hak_cap_grow(struct caps *caps, unsigned c);
+void hak_cap_grow(struct heap *heap, unsigned c);
 /* Class `c` is cold again; its lists are empty. */
-void hak_cap_cool(struct caps *caps, unsigned c);
-/* Makes the medium bound `bytes` at least, if it may. */
-bool hak_cap_medium(struct caps *caps, size_t bytes);
-/* A sweep passes class `c`, whose lists look like `seen`: true when they have not changed in
- * FRONT_REST_SWEEPS sweeps. */
-bool hak_cap_rests(struct caps *caps, unsigned c, uint32_t seen);
+void hak_cap_cool(struct heap *heap, unsigned c);
+/* A sweep passes a class: true when its lists have not changed in FRONT_REST_SWEEPS sweeps. */
+bool hak_cap_rests(struct list_pair *list);
 /* At each sweep: gives up half of what is above this thread's share while others are refused.
  * `threads` share the common bound. */
-void hak_caps_yield(struct caps *caps, uint64_t threads);
+void hak_caps_yield(struct heap *heap, uint64_t threads);
 /* What all threads' lists may hold beyond the floor, now. Bytes. */
 uint64_t hak_caps_charged(void);
 #ifdef __cplusplus
 }
 #endif
+
+/* A slow call for class `c`. Returns true when it is time to sweep. */
+HAK_INLINE bool cap_called(struct heap *heap, unsigned c) {
+    struct list_pair *list = &heap->lists.of[c];
+    list->rested = 0;
+    if (HAK_UNLIKELY(list->warming)) hak_cap_warm(heap, c);
+    return HAK_UNLIKELY(--heap->caps.until_sweep == 0);
+}
 
 #endif

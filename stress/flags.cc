@@ -15,7 +15,8 @@
 
 ABSL_FLAG(std::int64_t, threads, 4, "threads at a time");
 ABSL_FLAG(std::int64_t, seconds, 10, "how long, 1 to 86400");
-ABSL_FLAG(std::uint64_t, seed, 1, "the same seed gives each thread the same sequence of calls");
+ABSL_FLAG(std::uint64_t, seed, 1,
+          "fixes what each thread allocates, and the choices that it draws");
 ABSL_FLAG(std::int64_t, min_size, 1, "smallest block, bytes");
 ABSL_FLAG(std::int64_t, max_size, 4096, "largest block, bytes; at most 4 MiB");
 ABSL_FLAG(std::string, mode, "", "what the threads do");

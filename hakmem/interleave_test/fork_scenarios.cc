@@ -1,0 +1,150 @@
+/* A fork at every point of the other threads' slow paths that prepare's locks allow: they stop for
+ * ever, the child repairs, and then has every block but those that died in motion. */
+#include <gtest/gtest.h>
+
+#include "hakmem/config/options.h"
+#include "hakmem/interleave_test/explorer.h"
+#include "hakmem/interleave_test/world.h"
+#include "hakmem/large/large.h"
+
+namespace interleave {
+namespace {
+
+Owner mine, dying, other;
+
+void Begin(unsigned blocks_out) {
+    dying.SetUp(OWNER_FIRST, blocks_out);
+    mine.SetUp(OWNER_FIRST + 1, 2);
+    other.SetUpEmpty(OWNER_FIRST + 2);
+}
+
+/* What lifecycle.c does around fork, for the locks that the others take here; then the program
+ * goes on in the child. */
+void Fork() {
+    hak_shared_pool_lock();
+    hak_large_lock();
+    StopOthers();
+    hak_large_unlock();
+    hak_shared_pool_unlock();
+    OneStep step; /* nobody else is left */
+    hak_warm_pool_abandon(&dying.wp);
+    hak_warm_pool_abandon(&other.wp);
+    hak_shared_pool_repair(&mine.wp.owner);
+}
+
+/* The child frees all that it inherited, then allocates in every class that was in use. */
+void CheckChild(size_t lost) {
+    Settle({&mine.wp});
+    CheckAtRest(lost);
+    for (unsigned c : {kClass, kOtherClass}) {
+        for (int i = 0; i < 100; i++) TakeOne(&mine.wp, c);
+    }
+    CheckAtRest(lost);
+    while (!program.held().empty()) {
+        REQUIRE(GiveRemote(program.held().back().block) == SLAB_OK);
+    }
+    Settle({&mine.wp});
+    CheckAtRest(lost);
+}
+
+void ExploreFork(unsigned blocks_out, std::vector<std::function<void()>> threads, size_t lost,
+                 int preemptions) {
+    threads.insert(threads.begin(), Fork);
+    Explore({
+        [=] { Begin(blocks_out); },
+        threads,
+        [=] { CheckChild(lost); },
+        preemptions,
+    });
+}
+
+TEST(Fork, BesideARefill) {
+    ExploreFork(60, {[] {
+                    for (int i = 0; i < 6; i++) TakeOne(&dying.wp, kClass);
+                }},
+                1, 3);
+}
+
+TEST(Fork, BesideARemoteFree) {
+    ExploreFork(2,
+                {
+                    [] { GiveRemote(mine.blocks[0]); },
+                    [] { GiveRemote(dying.blocks[0]); },
+                },
+                2, 3);
+}
+
+TEST(Fork, BesideACollection) {
+    ExploreFork(3,
+                {
+                    [] { hak_warm_pool_collect(&dying.wp); },
+                    [] {
+                        GiveRemote(dying.blocks[0]);
+                        GiveRemote(dying.blocks[1]);
+                    },
+                },
+                2, 3);
+}
+
+/* The last blocks come back, and the slab is carved anew without a lock. */
+TEST(Fork, BesideASlabThatIsCarvedForAnotherClass) {
+    ExploreFork(1, {[] {
+                    GiveOwn(&dying.wp, dying.blocks[0]);
+                    TakeOne(&dying.wp, kOtherClass);
+                }},
+                64, 3);
+}
+
+TEST(Fork, BesideATrim) {
+    ExploreFork(2,
+                {
+                    [] {
+                        GiveOwn(&dying.wp, dying.blocks[0]);
+                        hak_warm_pool_trim(&dying.wp);
+                    },
+                    [] { GiveRemote(dying.blocks[1]); },
+                },
+                2, 2);
+}
+
+TEST(Fork, BesideAThreadThatEnds) {
+    ExploreFork(3,
+                {
+                    [] { hak_warm_pool_release(&dying.wp); },
+                    [] { GiveRemote(dying.blocks[0]); },
+                },
+                1, 2);
+}
+
+TEST(Fork, BesideAnAdoption) {
+    ExploreFork(3,
+                {
+                    [] { hak_shared_pool_orphan(dying.s); },
+                    [] { TakeOne(&other.wp, kClass); },
+                },
+                1, 2);
+}
+
+TEST(Fork, BesideAPurge) {
+    Explore({
+        [] {
+            hak_options.ss_lazy_zero = 1;
+            /* Alone in its superslab, which empties. */
+            dying.SetUp(OWNER_FIRST, 1);
+            mine.SetUpEmpty(OWNER_FIRST + 1);
+            other.SetUpEmpty(OWNER_FIRST + 2);
+        },
+        {
+            Fork,
+            [] {
+                GiveOwn(&dying.wp, dying.blocks[0]);
+                hak_warm_pool_trim(&dying.wp);
+            },
+        },
+        [] { CheckChild(1); },
+        4,
+    });
+}
+
+} // namespace
+} // namespace interleave

@@ -27,7 +27,7 @@ Flags flags;
 namespace {
 
 constexpr int kThreads = 4;
-/* A context more: set_up and check run on it, so that all of it can be left at any point. */
+/* One context more: set_up and check run on it, so that all of it can be left at any point. */
 constexpr int kOutside = kThreads;
 constexpr size_t kStackBytes = 256 << 10;
 /* More atomic operations than any execution needs. */
@@ -78,7 +78,8 @@ struct Explorer {
     size_t depth = 0;
     int bound = 0;
     int preemptions = 0;
-    std::vector<uint8_t> chosen; /* who made each step */
+    bool bounded = false;        /* a choice was left out for the bound's sake */
+    std::vector<uint8_t> chosen; /* who made each step, or was woken */
     std::vector<uint8_t> forced; /* for a replay */
     std::vector<Step> *trace = nullptr;
     std::mt19937_64 random;
@@ -123,22 +124,30 @@ int Pick(const uint8_t *options, int count) {
     return d.options[d.taken];
 }
 
+int Choose(const uint8_t *options, int count) {
+    int choice = Pick(options, count);
+    x.chosen.push_back(static_cast<uint8_t>(choice));
+    return choice;
+}
+
 /* Who makes the next step: the running thread if it can, as the first of the choices. */
 int Next() {
     uint8_t options[kThreads];
     int count = 0;
     bool may_stay = x.current >= 0 && x.threads[x.current].state == State::kReady;
     if (may_stay) options[count++] = static_cast<uint8_t>(x.current);
-    if (!may_stay || x.mode != Mode::kSearch || x.preemptions < x.bound) {
-        for (int i = 0; i < kThreads; i++) {
-            if (i == x.current || x.threads[i].state != State::kReady) continue;
+    bool may_leave = !may_stay || x.mode != Mode::kSearch || x.preemptions < x.bound;
+    for (int i = 0; i < kThreads; i++) {
+        if (i == x.current || x.threads[i].state != State::kReady) continue;
+        if (may_leave) {
             options[count++] = static_cast<uint8_t>(i);
+        } else {
+            x.bounded = true;
         }
     }
     if (count == 0) return -1;
-    int next = Pick(options, count);
+    int next = Choose(options, count);
     if (may_stay && next != x.current) x.preemptions++;
-    x.chosen.push_back(static_cast<uint8_t>(next));
     return next;
 }
 
@@ -326,14 +335,16 @@ void Describe(Outcome *out) {
 
 bool Search(Outcome *out, int most) {
     x.mode = Mode::kSearch;
-    for (x.bound = 0; x.bound <= most; x.bound++) {
+    for (x.bound = 0; x.bound <= most && !out->all; x.bound++) {
         x.decisions.clear();
+        x.bounded = false;
         out->schedules = 0;
         out->preemptions = x.bound;
         do {
             out->schedules++;
             if (!Execute()) return false;
         } while (Advance());
+        out->all = !x.bounded;
     }
     return true;
 }
@@ -351,7 +362,7 @@ bool Walk(Outcome *out, int walks) {
 
 } // namespace
 
-Outcome Run(const Scenario &scenario) {
+Outcome RunAll(const Scenario &scenario) {
     x.scenario = &scenario;
     MakeContexts();
     Outcome out;
@@ -364,7 +375,7 @@ Outcome Run(const Scenario &scenario) {
         out.schedules = 1;
     } else {
         int most = flags.preemptions >= 0 ? flags.preemptions : scenario.preemptions;
-        ok = Search(&out, most) && Walk(&out, scenario.walks);
+        ok = Search(&out, most) && (out.all || Walk(&out, scenario.walks));
     }
     if (!ok) Describe(&out);
     out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -372,11 +383,13 @@ Outcome Run(const Scenario &scenario) {
 }
 
 void Explore(const Scenario &scenario) {
-    Outcome out = Run(scenario);
+    Outcome out = RunAll(scenario);
     const testing::TestInfo *test = testing::UnitTest::GetInstance()->current_test_info();
     std::string name = std::string(test->test_suite_name()) + "." + test->name();
-    printf("%s: %llu schedules with at most %d preemptions, %llu random walks, %.2f s\n",
-           name.c_str(), static_cast<unsigned long long>(out.schedules), out.preemptions,
+    std::string bound =
+        out.all ? "all there are" : "at most " + std::to_string(out.preemptions) + " preemptions";
+    printf("%s: %llu schedules (%s), %llu random walks, %.2f s\n", name.c_str(),
+           static_cast<unsigned long long>(out.schedules), bound.c_str(),
            static_cast<unsigned long long>(out.walks), out.seconds);
     std::string story =
         out.failure + "\n  --gtest_filter=" + name + " --schedule=" + out.schedule + out.trace;
@@ -435,14 +448,19 @@ void hak_interleave_futex_wait(uint32_t *word, uint32_t value) {
     interleave::Switch(from);
 }
 
-/* The sleeper of the lowest number: schedules in which another slept first are among the others. */
+/* Any sleeper may be the one: another choice. */
 void hak_interleave_futex_wake(uint32_t *word) {
     interleave::Point("futex_wake", 0);
-    for (interleave::Thread &t : x.threads) {
-        if (t.state != State::kSleeping || t.word != word) continue;
-        t.state = State::kReady;
-        return;
+    uint8_t sleepers[interleave::kThreads];
+    int count = 0;
+    for (int i = 0; i < interleave::kThreads; i++) {
+        const interleave::Thread &t = x.threads[i];
+        if (t.state == State::kSleeping && t.word == word) {
+            sleepers[count++] = static_cast<uint8_t>(i);
+        }
     }
+    if (count == 0) return;
+    x.threads[interleave::Choose(sleepers, count)].state = State::kReady;
 }
 
 /* The layers' own ends of a process end an execution. */

@@ -20,11 +20,13 @@
 
 namespace interleave {
 
+constexpr int kAll = 1000;
+
 struct Scenario {
     std::function<void()> set_up; /* from a fresh state */
     std::vector<std::function<void()>> threads;
     std::function<void()> check; /* after the last thread has ended */
-    int preemptions = 3;         /* every schedule with at most this many */
+    int preemptions = 3;         /* every schedule with at most this many; kAll: every one */
     int walks = 2000;            /* random ones beyond */
     bool misuse_ends_it = false; /* a report of misuse ends an execution well */
 };
@@ -33,10 +35,11 @@ struct Scenario {
 struct Outcome {
     uint64_t schedules = 0; /* with at most `preemptions` preemptions */
     int preemptions = 0;    /* in the schedules of the last round */
+    bool all = false;       /* there is no schedule with more: then walks are left out */
     uint64_t walks = 0;
     double seconds = 0;
     std::string failure;  /* empty: none */
-    std::string schedule; /* of the failure: "0*12,1*3" is 12 steps of thread 0, 3 of thread 1 */
+    std::string schedule; /* of the failure: "0*12,1*3": 12 steps of thread 0, 3 of 1 */
     std::string trace;
 };
 
@@ -49,7 +52,7 @@ struct Flags {
 extern Flags flags;
 
 /* Runs all of it, or up to the first failure. */
-Outcome Run(const Scenario &scenario);
+Outcome RunAll(const Scenario &scenario);
 /* The same as a part of a GoogleTest test, which fails when the scenario does, or when `flags`
  * say that it must and it does not. Prints what was explored. */
 void Explore(const Scenario &scenario);

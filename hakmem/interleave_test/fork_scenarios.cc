@@ -125,6 +125,38 @@ TEST(Fork, BesideAnAdoption) {
                 1, 2);
 }
 
+/* The cache is locked by prepare; records and words are not. */
+TEST(Fork, BesideLargeBlocksThatComeAndGo) {
+    static auto large = [] {
+        bool zero;
+        void *block = hak_large_alloc(2 * MEDIUM_MAX, 1, false, &zero);
+        REQUIRE(block != nullptr);
+        return block;
+    };
+    static void *block;
+    Explore({
+        [] {
+            Begin(0);
+            block = large();
+            void *cached = large();
+            hak_large_free(cached, registry_word(cached), false);
+        },
+        {
+            Fork,
+            [] {
+                hak_large_free(block, registry_word(block), false);
+                large();
+            },
+            [] { large(); },
+        },
+        [] {
+            void *blocks[3] = {large(), large(), large()};
+            for (void *b : blocks) hak_large_free(b, registry_word(b), false);
+        },
+        3,
+    });
+}
+
 TEST(Fork, BesideAPurge) {
     Explore({
         [] {

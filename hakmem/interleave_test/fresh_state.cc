@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <link.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -15,12 +16,15 @@
 namespace interleave {
 namespace {
 
+constexpr ptrdiff_t kPieceBytes = 4096;
+
 struct Range {
     char *begin;
     char *end;
 };
 
-/* Writable bytes of the layers' library with what they held at the start. */
+/* Writable bytes of the layers' library with what they held at the start. Most are zero:
+ * those have no contents here, and are put back without a copy. */
 struct Image {
     std::vector<Range> ranges;
     std::vector<std::vector<char>> contents;
@@ -49,7 +53,7 @@ int FindRanges(dl_phdr_info *info, size_t, void *out) {
     /* The registry's first level is large and nearly empty: the fake system clears its part. */
     void *library = dlopen(info->dlpi_name, RTLD_NOW | RTLD_NOLOAD);
     char *top = static_cast<char *>(dlsym(library, "hak_registry_top"));
-    std::vector<Range> writable;
+    std::vector<Range> writable, pieces;
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) &header = info->dlpi_phdr[i];
         if (header.p_type != PT_LOAD || (header.p_flags & PF_W) == 0) continue;
@@ -57,8 +61,13 @@ int FindRanges(dl_phdr_info *info, size_t, void *out) {
         AddWithout(&writable, begin, begin + header.p_memsz, relro, relro_end);
     }
     for (const Range &r : writable) {
-        AddWithout(static_cast<std::vector<Range> *>(out), r.begin, r.end, top,
-                   top + sizeof(hak_registry_top));
+        AddWithout(&pieces, r.begin, r.end, top, top + sizeof(hak_registry_top));
+    }
+    for (const Range &r : pieces) {
+        for (char *at = r.begin; at < r.end; at += kPieceBytes) {
+            char *end = std::min(at + kPieceBytes, r.end);
+            static_cast<std::vector<Range> *>(out)->push_back(Range{at, end});
+        }
     }
     return 1;
 }
@@ -73,7 +82,10 @@ Image TakeImage() {
     /* The linker may have moved it into the program. */
     char *options = reinterpret_cast<char *>(&hak_options);
     image.ranges.push_back(Range{options, options + sizeof(hak_options)});
-    for (const Range &r : image.ranges) image.contents.emplace_back(r.begin, r.end);
+    for (const Range &r : image.ranges) {
+        bool zero = std::all_of(r.begin, r.end, [](char c) { return c == 0; });
+        image.contents.emplace_back(r.begin, zero ? r.begin : r.end);
+    }
     return image;
 }
 
@@ -82,7 +94,12 @@ Image TakeImage() {
 void ResetState() {
     static const Image image = TakeImage();
     for (size_t i = 0; i < image.ranges.size(); i++) {
-        memcpy(image.ranges[i].begin, image.contents[i].data(), image.contents[i].size());
+        const Range &r = image.ranges[i];
+        if (image.contents[i].empty()) {
+            memset(r.begin, 0, static_cast<size_t>(r.end - r.begin));
+        } else {
+            memcpy(r.begin, image.contents[i].data(), image.contents[i].size());
+        }
     }
     ResetFakeOs();
 }

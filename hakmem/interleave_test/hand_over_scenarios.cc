@@ -1,6 +1,7 @@
 /* Slabs that change their owner, or begin another life, while others free into them. */
 #include <gtest/gtest.h>
 
+#include "hakmem/config/options.h"
 #include "hakmem/interleave_test/explorer.h"
 #include "hakmem/interleave_test/world.h"
 
@@ -125,6 +126,35 @@ TEST(HandOver, OfAnEmptiedSlabLeavesItsNoteToTheNextLife) {
             Settle({&second.wp});
             CheckAtRest();
         },
+        2,
+        50000,
+    });
+}
+
+/* With no room in the warm pool, a slab that is mostly free is an orphan once it is collected. */
+TEST(HandOver, OfASlabBeyondTheWarmPoolsSizeLosesNoRemoteFree) {
+    Explore({
+        [] {
+            Begin(17);
+            hak_options.warm_pool_size = 0;
+        },
+        {
+            [] {
+                hak_warm_pool_collect(&first.wp);
+                TakeOne(&first.wp, kClass);
+            },
+            [] {
+                for (int i = 0; i < 2; i++) {
+                    REQUIRE(GiveRemote(first.blocks[static_cast<size_t>(i)]) == SLAB_OK);
+                }
+            },
+            [] { TakeOne(&second.wp, kClass); },
+        },
+        [] {
+            Settle({&first.wp, &second.wp});
+            CheckAtRest();
+        },
+        2,
     });
 }
 

@@ -104,7 +104,7 @@ TEST(Transfer, AFullStockRefusesAllButOne) {
             popped.AddAll(kLargest);
             REQUIRE(popped.bits == (pushed[0] ? 1u : 2u));
         },
-        8,
+        kAll,
     });
 }
 

@@ -89,7 +89,7 @@ TEST(RemoteFree, TwiceByTheOwnerAndAnotherIsSeen) {
             hak_warm_pool_collect(&owner.wp);
             REQUIRE(seen);
         },
-        4,
+        kAll,
     };
     s.misuse_ends_it = true;
     Explore(s);

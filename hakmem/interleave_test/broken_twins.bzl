@@ -210,7 +210,7 @@ void hak_warm_pool_release""",
     "masks_are_not_repaired": {
         "source": "//hakmem/shared_pool:shared_pool.c",
         "find": "    if (used != ss->used) hak_superslabs_set(&pool.all, ss, used, ss->resident);",
-        "put": "",
+        "put": "    (void)used;",
         "scenario": "Fork.BesideAPurge",
     },
     "notes_are_not_made_anew": {

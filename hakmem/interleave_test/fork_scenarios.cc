@@ -113,7 +113,7 @@ TEST(Fork, BesideAThreadThatEnds) {
                     [] { hak_warm_pool_release(&dying.wp); },
                     [] { GiveRemote(dying.blocks[0]); },
                 },
-                1, 2);
+                1, 3);
 }
 
 TEST(Fork, BesideAnAdoption) {

@@ -11,11 +11,13 @@ namespace interleave {
 namespace {
 
 Owner mine, dying, other;
+std::vector<void *> in_lists; /* of a thread in no slow path: the child frees them */
 
 void Begin(unsigned blocks_out) {
     dying.SetUp(OWNER_FIRST, blocks_out);
     mine.SetUp(OWNER_FIRST + 1, 2);
     other.SetUpEmpty(OWNER_FIRST + 2);
+    in_lists.clear();
 }
 
 /* What lifecycle.c does around fork, for the locks that the others take here; then the program
@@ -27,6 +29,7 @@ void Fork() {
     hak_large_unlock();
     hak_shared_pool_unlock();
     OneStep step; /* nobody else is left */
+    for (void *block : in_lists) REQUIRE(GiveRemote(block) == SLAB_OK);
     hak_warm_pool_abandon(&dying.wp);
     hak_warm_pool_abandon(&other.wp);
     hak_shared_pool_repair(&mine.wp.owner);
@@ -92,7 +95,7 @@ TEST(Fork, BesideASlabThatIsCarvedForAnotherClass) {
                     GiveOwn(&dying.wp, dying.blocks[0]);
                     TakeOne(&dying.wp, kOtherClass);
                 }},
-                64, 3);
+                1, 3);
 }
 
 TEST(Fork, BesideATrim) {
@@ -123,6 +126,26 @@ TEST(Fork, BesideAnAdoption) {
                     [] { TakeOne(&other.wp, kClass); },
                 },
                 1, 2);
+}
+
+TEST(Fork, FreesTheListsOfAThreadBesideOthersInSlowPaths) {
+    Explore({
+        [] {
+            Begin(4);
+            in_lists = {dying.blocks[0], dying.blocks[1]};
+            hak_shared_pool_orphan(dying.s);
+        },
+        {
+            Fork,
+            [] {
+                TakeOne(&other.wp, kClass);
+                hak_warm_pool_release(&other.wp);
+            },
+            [] { GiveRemote(dying.blocks[2]); },
+        },
+        [] { CheckChild(2); },
+        3,
+    });
 }
 
 /* The cache is locked by prepare; records and words are not. */
@@ -165,6 +188,7 @@ TEST(Fork, BesideAPurge) {
             dying.SetUp(OWNER_FIRST, 1);
             mine.SetUpEmpty(OWNER_FIRST + 1);
             other.SetUpEmpty(OWNER_FIRST + 2);
+            in_lists.clear();
         },
         {
             Fork,

@@ -410,8 +410,6 @@ void Fail(const std::string &what) {
 OneStep::OneStep() : was_(x.one_step) { x.one_step = true; }
 OneStep::~OneStep() { x.one_step = was_; }
 
-bool Stopped(int thread) { return x.threads[thread].state == State::kStopped; }
-
 void StopOthers() {
     for (int i = 0; i < kThreads; i++) {
         if (i != x.current && x.threads[i].state != State::kEnded) {

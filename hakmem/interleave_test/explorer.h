@@ -72,8 +72,6 @@ class OneStep {
 };
 /* The other threads never run again: what fork does to them in the child. */
 void StopOthers();
-/* In check: whether the thread was stopped. */
-bool Stopped(int thread);
 
 } // namespace interleave
 

@@ -31,10 +31,10 @@ def span_of(size):
 
 def print_table(name, sizes, last, step):
     print(f"const uint16_t {name} = {{")
-    classes = [next(c for c, s in enumerate(sizes) if s >= max(n, 1)) for n in range(0, last + 1, step)]
-    row = [c << CLASS_SCALE for c in classes]
-    for i in range(0, len(row), 20):
-        print("    " + ", ".join(map(str, row[i : i + 20])) + ",")
+    wanted = [max(n, 1) for n in range(0, last + 1, step)]
+    row = [next(c for c, s in enumerate(sizes) if s >= n) << CLASS_SCALE for n in wanted]
+    for i in range(0, len(row), 15):
+        print("    " + ", ".join(map(str, row[i : i + 15])) + ",")
     print("};")
 
 

@@ -50,7 +50,7 @@
 /* Smaller blocks share a cache line: those of other threads' slabs are not taken again here. */
 #define LINE_BYTES 64
 
-/* Transfer: what a thread freed beyond its need waits here for one that needs it, a chain at a time.
+/* Transfer: what a thread freed beyond its need waits here, chain by chain, for one that needs it.
  * Chains and bytes of a class at most (but one chain always), and bytes of all classes. */
 #define TRANSFER_CHAINS 16
 #define TRANSFER_CLASS_BYTES (512 * KiB)

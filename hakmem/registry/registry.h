@@ -54,8 +54,8 @@ HAK_INLINE uint32_t word_class(uint32_t word) { return word_scaled_class(word) >
 HAK_INLINE bool word_is_large(uint32_t word) { return (word & WORD_LARGE) != 0; }
 HAK_INLINE uint32_t word_large_id(uint32_t word) { return word & ~WORD_LARGE; }
 
-/* The word for any pointer value; 0 when it is not ours. `shift` low bits of `a`, the address turned
- * right by as many, were its highest ones: 0 for an address that is aligned to them. */
+/* The word for any pointer value; 0 when it is not ours. `a` is the address, turned right by `shift`
+ * bits: an address that is not aligned to them is beyond the table then. */
 HAK_INLINE uint32_t registry_word_turned(uintptr_t a, unsigned shift) {
     uintptr_t top = a >> (LEAF_SHIFT - shift);
     if (HAK_UNLIKELY(top >= TOP_ENTRIES)) return 0;
@@ -70,7 +70,7 @@ HAK_INLINE uint32_t registry_word(const void *address) {
     return registry_word_turned((uintptr_t)address, 0);
 }
 
-/* 0 also for an address that is not a multiple of BLOCK_MIN: turned, it lies beyond the table. */
+/* 0 also for an address that is not a multiple of BLOCK_MIN. */
 HAK_INLINE uint32_t registry_word_aligned(const void *address) {
     uintptr_t a = (uintptr_t)address;
     return registry_word_turned(a >> 4 | a << 60, 4);

@@ -31,7 +31,6 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
     store_relaxed(&slab->class_index, (uint8_t)c);
     store_relaxed(&slab->capacity, sc->capacity);
     store_relaxed(&slab->out, 0);
-    store_relaxed(&slab->span, (uint8_t)sc->span);
     slab->low = 0;
     list_init(&slab->owned);
     list_init(&slab->listed);
@@ -41,6 +40,9 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
     if (sc->capacity % 64 != 0) {
         store_relaxed(&bits[words - 1], ((uint64_t)1 << sc->capacity % 64) - 1);
     }
+    /* Last: a fork may copy the slab at any of these steps, and the child counts the blocks of
+     * what is in use by the bits, which until now are an earlier life's. */
+    store_release(&slab->span, (uint8_t)sc->span);
     hak_slab_set_owner(slab, owner);
     hak_registry_set(slab_base(slab), slab->span, word_of_class(c));
 }

@@ -1,19 +1,19 @@
 /* The thread's own blocks: a list to take from and a list to give to, for each size class.
  *
- *      malloc <-- take[c]      give[c] <-- free
+ *      malloc <-- take      give <-- free
  *
  * Two lists, not one: with one, each malloc waits for the store of the free before it. When take
- * is empty the lists swap; when give is full too, the older (take) goes back to its slabs.
- * A free block in a list: first word = link, second word = its mark: a secret
- * cookie mixed with the address, which says "free".
+ * is empty the lists swap; when give is full too, the older (take) goes to others or back.
+ * A free block in a list: first word = link, second word = its mark: a secret cookie mixed with the
+ * address, which says "free".
  *
- * Only `room` bounds a list, and only free counts: malloc touches nothing but the list. A block goes
- * to the list of whoever frees it, whoever owns its slab; what a thread frees beyond its need is
- * handed over whole. Blocks that share a cache line (LINE_BYTES) are the exception: they are sorted
- * out before they are taken again, so that two threads do not write one line.
+ * Only `room` bounds a list, and only free counts: malloc touches nothing but the list. A block
+ * goes to the list of whoever frees it, whoever owns its slab; what a thread frees beyond its need
+ * is handed over whole. Blocks that share a cache line (LINE_BYTES) are the exception: they are
+ * sorted out before they are taken again, so that two threads do not write one line.
  *
- * The hot path is not guarded against signal handlers; every slow path is (front_enter): a
- * handler that comes in between is served aside, without this thread's lists and without a lock. */
+ * The hot path is not guarded against signal handlers. Every slow path is (front_enter): a handler
+ * that comes in between finds no lists, and is served aside, without a lock. */
 #ifndef HAKMEM_TLS_FRONT_TLS_FRONT_H_
 #define HAKMEM_TLS_FRONT_TLS_FRONT_H_
 

@@ -54,8 +54,8 @@ HAK_INLINE uint32_t word_class(uint32_t word) { return word_scaled_class(word) >
 HAK_INLINE bool word_is_large(uint32_t word) { return (word & WORD_LARGE) != 0; }
 HAK_INLINE uint32_t word_large_id(uint32_t word) { return word & ~WORD_LARGE; }
 
-/* The word for any pointer value; 0 when it is not ours. `a` is the address, turned right by `shift`
- * bits: an address that is not aligned to them is beyond the table then. */
+/* The word for any pointer value; 0 when it is not ours. `a` is the address turned right by `shift`
+ * bits: one that is not aligned to them is beyond the table then. */
 HAK_INLINE uint32_t registry_word_turned(uintptr_t a, unsigned shift) {
     uintptr_t top = a >> (LEAF_SHIFT - shift);
     if (HAK_UNLIKELY(top >= TOP_ENTRIES)) return 0;

@@ -223,7 +223,7 @@ unsigned hak_slab_collect(struct slab *slab) {
         uint64_t here = load_relaxed(&local[w]);
         if (HAK_UNLIKELY((here & bits) != 0)) report_doubled(slab, w, here & bits);
         store_relaxed(&local[w], here | bits);
-        came += (unsigned)__builtin_popcountll(bits);
+        came += popcount(bits);
         if (w < slab->low) slab->low = (uint8_t)w;
     }
     store_relaxed(&slab->out, (uint16_t)(slab->out - came));
@@ -233,8 +233,7 @@ unsigned hak_slab_collect(struct slab *slab) {
 unsigned hak_slab_count_free(const struct slab *slab) {
     unsigned count = 0;
     for (unsigned w = 0; w < words_of(slab); w++) {
-        count += (unsigned)__builtin_popcountll(load_relaxed(&free_bits(slab)[w]) |
-                                                load_relaxed(&remote_bits(slab)[w]));
+        count += popcount(load_relaxed(&free_bits(slab)[w]) | load_relaxed(&remote_bits(slab)[w]));
     }
     return count;
 }
@@ -243,7 +242,7 @@ void hak_slab_check_invariant(const struct slab *slab) {
     unsigned here = 0;
     for (unsigned w = 0; w < words_of(slab); w++) {
         hak_assert((load_relaxed(&free_bits(slab)[w]) & load_relaxed(&remote_bits(slab)[w])) == 0);
-        here += (unsigned)__builtin_popcountll(load_relaxed(&free_bits(slab)[w]));
+        here += popcount(load_relaxed(&free_bits(slab)[w]));
         hak_assert(w >= slab->low || load_relaxed(&free_bits(slab)[w]) == 0);
     }
     hak_assert(here + slab->out == slab->capacity);

@@ -58,6 +58,7 @@ struct superslab {
     struct list by_run;          /* bucket of the longest unused run, or the cache, or dropped */
     struct list by_resident_run; /* bucket of the longest unused resident run */
     struct superslab *next;      /* all records ever made, newest first */
+    uint8_t run, resident_run;   /* its buckets */
     uint64_t freed_ms;           /* when it became empty */
     bool cached;                 /* in the LRU cache */
     bool mapped;                 /* has address space */

@@ -6,7 +6,9 @@
 
 /* Gives a list of blocks of class `c` back to their slabs, whoever owns those. Returns bytes. */
 size_t hak_bin_return(struct heap *heap, unsigned c, void *head);
-/* The same, or hands the list over to whoever needs it. Returns bytes. */
+/* The same for one block. */
+void hak_bin_return_one(struct heap *heap, unsigned c, void *block);
+/* As hak_bin_return, or hands the list over to whoever needs it. Returns bytes. */
 size_t hak_bin_hand_over(struct heap *heap, unsigned c, void *head);
 /* Returns the list without the blocks of other threads' slabs, which go back to them. */
 void *hak_bin_keep_own(struct heap *heap, unsigned c, void *head);

@@ -57,8 +57,14 @@ static bool set_cap(struct heap *heap, unsigned c, uint32_t cap) {
     return true;
 }
 
-void hak_caps_end(struct heap *heap) { uncharge(&heap->caps, heap->caps.charged); }
-
+void hak_caps_forget(struct heap *heap) {
+    uncharge(&heap->caps, heap->caps.charged);
+    heap->caps.bytes = 0;
+    for (unsigned c = 0; c < CLASSES; c++) {
+        heap->lists.of[c].cap = 0;
+        hak_cap_cool(heap, c);
+    }
+}
 static void double_cap(struct heap *heap, unsigned c, uint32_t most) {
     uint32_t cap = heap->lists.of[c].cap;
     cap = cap == 0 ? 1 : cap * 2;
@@ -67,10 +73,6 @@ static void double_cap(struct heap *heap, unsigned c, uint32_t most) {
 
 void hak_cap_warm(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
-    if (list->cold > 0) {
-        list->cold--;
-        return;
-    }
     double_cap(heap, c, warm_cap(list));
     list->warming = list->cap < warm_cap(list);
 }
@@ -82,16 +84,14 @@ void hak_cap_grow(struct heap *heap, unsigned c) {
 
 void hak_cap_cool(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
-    set_cap(heap, c, 0);
+    if (list->cap != 0) set_cap(heap, c, 0);
     list->cold = FRONT_COLD_CALLS;
     list->warming = true;
     list->overflowed = false;
     list->rested = FRONT_REST_SWEEPS;
 }
 
-void hak_caps_start(struct heap *heap) {
-    memset(&heap->caps, 0, sizeof(heap->caps));
-    memset(heap->lists.of, 0, sizeof(heap->lists.of));
+void hak_caps_init(struct heap *heap) {
     for (unsigned c = 0; c < CLASSES; c++) {
         heap->lists.of[c].max = max_cap(c);
         hak_cap_cool(heap, c);

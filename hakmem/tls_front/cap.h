@@ -15,11 +15,11 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-/* Every class is cold. */
-void hak_caps_start(struct heap *heap);
-/* Gives the thread's share of the common bound back. */
-void hak_caps_end(struct heap *heap);
-/* A slow call for a class that is warming. */
+/* For a new heap: every class is cold, and stays so when the heap is recycled. */
+void hak_caps_init(struct heap *heap);
+/* Makes every class cold, whatever state its lists are in. */
+void hak_caps_forget(struct heap *heap);
+/* A slow call for a class that is warming and not cold. */
 void hak_cap_warm(struct heap *heap, unsigned c);
 /* Doubles the cap of class `c`, whose list overflows. */
 void hak_cap_grow(struct heap *heap, unsigned c);
@@ -36,11 +36,20 @@ uint64_t hak_caps_charged(void);
 }
 #endif
 
+/* The class was not used since it was cold, so its lists are empty. */
+HAK_INLINE bool cap_is_unused(const struct list_pair *list) {
+    return list->rested == FRONT_REST_SWEEPS;
+}
+
 /* A slow call for class `c`. Returns true when it is time to sweep. */
 HAK_INLINE bool cap_called(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
     list->rested = 0;
-    if (HAK_UNLIKELY(list->warming)) hak_cap_warm(heap, c);
+    if (HAK_UNLIKELY(list->cold != 0)) {
+        list->cold--;
+    } else if (HAK_UNLIKELY(list->warming)) {
+        hak_cap_warm(heap, c);
+    }
     return HAK_UNLIKELY(--heap->caps.until_sweep == 0);
 }
 

@@ -26,6 +26,7 @@ static struct heap *acquire_heap(void) {
     heap = hak_os_meta_alloc(sizeof(*heap));
     if (heap == NULL) return NULL;
     hak_warm_pool_init(&heap->warm);
+    hak_caps_init(heap);
     heap->next_all = heaps.all;
     heaps.all = heap;
     return heap;
@@ -43,7 +44,6 @@ bool hak_front_start(void) {
             heap->front = &hak_front;
             heap->lists.end = CLASSES << CLASS_SCALE;
             heap->lists.cookie = heaps.cookie;
-            hak_caps_start(heap);
             hak_front.heap = heap;
         }
         lock_release(&heaps.lock);
@@ -54,7 +54,6 @@ bool hak_front_start(void) {
 
 /* Puts a heap whose slabs are gone where the next thread finds it; lock held. */
 static void retire(struct heap *heap) {
-    hak_caps_end(heap);
     heap->front = NULL;
     heap->next_free = heaps.free;
     heaps.free = heap;
@@ -121,7 +120,11 @@ static void abandon(struct heap *heap) {
             free_list(lists->of[c].give);
         }
     }
-    memset(lists, 0, sizeof(*lists));
+    for (unsigned c = 0; c < CLASSES; c++) {
+        lists->of[c].take = lists->of[c].give = NULL;
+        lists->of[c].room = 0;
+    }
+    hak_caps_forget(heap);
     hak_warm_pool_abandon(&heap->warm);
     retire(heap);
 }

@@ -122,8 +122,7 @@ void hak_front_free(void *block, unsigned c) {
         if (cap_called(heap, c)) sweep(heap);
         list->room = 0;       /* the hot path counted on below it */
         if (list->cap == 0) { /* cold */
-            block_set_next(block, NULL);
-            hak_bin_return(heap, c, block);
+            hak_bin_return_one(heap, c, block);
             return;
         }
         rotate(heap, c);
@@ -151,7 +150,9 @@ void hak_front_drain_transfer(void) {
 void hak_front_flush(void) {
     struct heap *heap = hak_front.heap;
     if (heap == NULL) return;
-    for (unsigned c = 0; c < CLASSES; c++) flush_class(heap, c);
+    for (unsigned c = 0; c < CLASSES; c++) {
+        if (!cap_is_unused(&heap->lists.of[c])) flush_class(heap, c);
+    }
     hak_warm_pool_trim(&heap->warm);
 }
 

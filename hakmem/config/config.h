@@ -28,21 +28,22 @@
 /* User addresses that the registry covers: 47 bits on x86-64, 48 on aarch64. */
 #define ADDRESS_BITS HAK_ADDRESS_BITS
 
-/* Front: a class's list holds at most this many bytes and blocks. 32 KiB is within 5 % of 128 KiB
- * on mixes of 8192 slots and a quarter of its memory. */
+/* Front: a class's list holds at most this many bytes and blocks. Small classes (to 1 KiB): 32 KiB
+ * is within 5 % of 128 KiB on mixes of 8192 slots and a quarter of its memory. Medium ones: 128 KiB
+ * loses half the speed of a mix of 1-256 KiB, and of 4-64 KiB across threads, and saves nothing. */
 #define FRONT_CLASS_BYTES (32 * KiB)
 #define FRONT_CLASS_BLOCKS 512
-#define FRONT_MEDIUM_BYTES (128 * KiB)
+#define FRONT_MEDIUM_BYTES (1 * MiB)
 /* A cold class keeps nothing. After this many slow calls its cap doubles at each, to
  * 1/FRONT_WARM_DIVISOR of the bound; beyond that, only when the list overflows. */
 #define FRONT_COLD_CALLS 16
-#define FRONT_WARM_DIVISOR 8
+#define FRONT_WARM_DIVISOR 4
 /* Slow calls of a thread between two looks for classes that rest; a class is cold again when it
  * had none of them in FRONT_REST_SWEEPS looks. */
 #define FRONT_SWEEP_CALLS 512
 #define FRONT_REST_SWEEPS 2
 /* The sum of a thread's caps in bytes. */
-#define FRONT_THREAD_BYTES (2 * MiB)
+#define FRONT_THREAD_BYTES (8 * MiB)
 /* What a cap may reach without being counted against the bound that all threads share
  * (HAKMEM_FRONT_MAX_MB). */
 #define FRONT_FLOOR_BYTES (1 * KiB)

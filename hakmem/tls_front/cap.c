@@ -77,9 +77,12 @@ void hak_cap_warm(struct heap *heap, unsigned c) {
     list->warming = list->cap < warm_cap(list);
 }
 
-void hak_cap_grow(struct heap *heap, unsigned c) {
-    const struct list_pair *list = &heap->lists.of[c];
-    if (list->cap < list->max) double_cap(heap, c, list->max);
+void hak_cap_flow(struct heap *heap, unsigned c, enum flow flow) {
+    struct list_pair *list = &heap->lists.of[c];
+    bool turned = flow != list->last && list->last != FLOW_NONE;
+    bool grows = turned || (c < SMALL_CLASSES && flow == FLOW_OUT);
+    if (grows && list->cap < list->max) double_cap(heap, c, list->max);
+    list->last = (uint8_t)flow;
 }
 
 void hak_cap_cool(struct heap *heap, unsigned c) {
@@ -87,7 +90,7 @@ void hak_cap_cool(struct heap *heap, unsigned c) {
     if (list->cap != 0) set_cap(heap, c, 0);
     list->cold = FRONT_COLD_CALLS;
     list->warming = true;
-    list->overflowed = false;
+    list->last = FLOW_NONE;
     list->rested = FRONT_REST_SWEEPS;
 }
 

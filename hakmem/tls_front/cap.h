@@ -1,7 +1,7 @@
 /* How much a thread's lists may hold: nothing while a class is cold, more while it is busy, nothing
  * again when it rests. All threads together: at most HAKMEM_FRONT_MAX_MB beyond a small floor.
  *
- *      cold --FRONT_COLD_CALLS slow calls--> 1, 2, 4 ... warm --overflow--> doubles to the bound
+ *      cold --FRONT_COLD_CALLS slow calls--> 1, 2, 4 ... warm --flow turns--> doubles to the bound
  *        ^------------------ unused in FRONT_REST_SWEEPS sweeps ----------------'
  *
  * So a thread that touches each size once and goes idle keeps nothing, without a call. The hot
@@ -21,8 +21,10 @@ void hak_caps_init(struct heap *heap);
 void hak_caps_forget(struct heap *heap);
 /* A slow call for a class that is warming and not cold. */
 void hak_cap_warm(struct heap *heap, unsigned c);
-/* Doubles the cap of class `c`, whose list overflows. */
-void hak_cap_grow(struct heap *heap, unsigned c);
+/* Blocks of class `c` go past the lists. The cap doubles when the flow turns, and of a small class
+ * whenever the list overflows: a program that only frees would not gain by long lists of big
+ * blocks. */
+void hak_cap_flow(struct heap *heap, unsigned c, enum flow flow);
 /* Class `c` is cold again; its lists are empty. */
 void hak_cap_cool(struct heap *heap, unsigned c);
 /* A sweep passes a class: true when its lists have not changed in FRONT_REST_SWEEPS sweeps. */

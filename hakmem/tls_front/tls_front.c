@@ -70,6 +70,7 @@ static HAK_NOINLINE void *refill(struct heap *heap, unsigned c) {
             return pop(list);
         }
     }
+    hak_cap_flow(heap, c, FLOW_IN);
     struct chain chain = hak_transfer_pop(c); /* 2. what others freed, whole */
     if (chain.head != NULL) {
         list->take = chain.head;
@@ -77,12 +78,6 @@ static HAK_NOINLINE void *refill(struct heap *heap, unsigned c) {
     }
     struct slab *slab = hak_warm_pool_get(&heap->warm, c); /* 3. a slab */
     if (slab == NULL) return NULL;
-    /* Only a class that also overflows has its cap grown here: one that only allocates would
-     * take pages ahead of need. */
-    if (list->overflowed) {
-        list->overflowed = false;
-        hak_cap_grow(heap, c);
-    }
     hak_slab_take(slab, list->cap == 0 ? 1 : list->cap, &list->take);
     hak_warm_pool_taken(&heap->warm, slab);
     return pop(list);
@@ -104,8 +99,7 @@ static void rotate(struct heap *heap, unsigned c) {
     swap(heap, c);
     if (old == NULL) return;
     hak_bin_hand_over(heap, c, old);
-    list->overflowed = true;
-    hak_cap_grow(heap, c);
+    hak_cap_flow(heap, c, FLOW_OUT);
 }
 
 void hak_front_free(void *block, unsigned c) {

@@ -28,15 +28,17 @@
 struct list_pair {
     void *take;
     void *give;
-    int32_t room;    /* pushes that give still has room for */
-    uint32_t seen;   /* what the last sweep saw */
-    uint16_t cap;    /* blocks that give may hold; 0: the class is cold */
-    uint16_t max;    /* what cap may reach */
-    uint8_t cold;    /* slow calls to come before the class is warm */
-    bool warming;    /* cap may still grow at a slow call */
-    uint8_t rested;  /* sweeps that found the class as the one before had left it */
-    bool overflowed; /* since the last refill from a slab */
-} __attribute__((aligned(1 << CLASS_SCALE)));
+    int32_t room;   /* pushes that give still has room for */
+    uint32_t seen;  /* what the last sweep saw */
+    uint16_t cap;   /* blocks that give may hold; 0: the class is cold */
+    uint16_t max;   /* what cap may reach */
+    uint8_t cold;   /* slow calls to come before the class is warm */
+    bool warming;   /* cap may still grow at a slow call */
+    uint8_t rested; /* sweeps that found the class as the one before had left it */
+    uint8_t last;   /* how blocks last went past the lists: enum flow */
+};
+
+enum flow { FLOW_NONE, FLOW_IN, FLOW_OUT };
 
 /* A thread's lists: all that the hot path touches. */
 struct lists {
@@ -143,6 +145,10 @@ HAK_INLINE uint64_t *block_cookie(void *block) { return (uint64_t *)block + 1; }
 HAK_INLINE uint64_t block_mark(const void *block, uint64_t cookie) {
     return cookie ^ (uintptr_t)block;
 }
+
+#ifndef __cplusplus
+_Static_assert(sizeof(struct list_pair) == 1 << CLASS_SCALE, "registry words are offsets of these");
+#endif
 
 HAK_INLINE struct list_pair *list_at(struct lists *lists, uint32_t scaled_class) {
     return (struct list_pair *)((char *)lists->of + scaled_class);

@@ -273,6 +273,13 @@ bool hak_trim(size_t keep) {
     return hak_os_purged_bytes() != before;
 }
 
+bool hak_check_counts(void) {
+    if (!front_enter()) return false;
+    bool agree = hak_shared_pool_agrees();
+    front_leave();
+    return agree;
+}
+
 void hak_thread_idle(void) {
     if (!front_enter()) return;
     hak_front_flush();

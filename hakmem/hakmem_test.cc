@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "hakmem/size_class/size_class.h"
+#include "hakmem/slab/slab.h"
 
 namespace {
 
@@ -287,6 +288,20 @@ TEST(Hakmem, AnIdleThreadKeepsNothingAndGoesOn) {
     hak_thread_idle();
     EXPECT_EQ(stats().front_bytes, 0u);
     hak_free(hak_malloc(100));
+}
+
+TEST(Hakmem, CountsAgreeWithWhatTheyCount) {
+    std::vector<void *> blocks;
+    for (size_t size = 1; size < 2 * MiB; size += size / 3 + 1) blocks.push_back(hak_malloc(size));
+    EXPECT_TRUE(hak_check_counts());
+    for (size_t i = 0; i < blocks.size(); i += 2) hak_free(blocks[i]);
+    EXPECT_TRUE(hak_check_counts());
+    slab *s = hak_slab_of(blocks[1]);
+    s->out++;
+    EXPECT_FALSE(hak_check_counts());
+    s->out--;
+    for (size_t i = 1; i < blocks.size(); i += 2) hak_free(blocks[i]);
+    EXPECT_TRUE(hak_check_counts());
 }
 
 /* ---- Misuse */

@@ -88,6 +88,7 @@ static void fork_child(void) {
 
 __attribute__((constructor)) static void process_starts(void) {
     hak_options_parse(environ);
+    hak_front_apply_mode();
     pthread_atfork(fork_prepare, fork_parent, fork_child);
     hak_ss_prewarm_init();
 }

@@ -289,7 +289,10 @@ void RunThreads(const char *what, int threads, double seconds,
     for (std::thread &thread : running) thread.join();
 }
 
-void EndOfRun() { hak_thread_idle(); }
+void EndOfRun() {
+    hak_thread_idle();
+    if (!hak_check_counts()) Fail("a count does not agree with what it counts");
+}
 
 std::size_t ResidentBytes() {
     unsigned long size = 0;

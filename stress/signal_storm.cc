@@ -32,9 +32,11 @@ namespace {
 constexpr std::size_t kHandlerSlots = 32;
 constexpr int kCallsPerSignal = 4;
 constexpr std::size_t kSlots = 128;
-// A request above this never takes the hot path: docs/design.md, "malloc, down".
-constexpr std::size_t kHotPathMost = 1024;
-constexpr std::size_t kBig = 256 << 10;
+constexpr std::size_t kBigSlots = 8;
+// A block above this never takes the hot path: docs/design.md, "malloc, down".
+constexpr std::size_t kHotPathMost = 1 << 20;
+constexpr std::size_t kBig = 3 << 19;
+constexpr std::size_t kSmall = 1024;
 constexpr int kStepsPerLife = 20000;
 constexpr int kStepsPerShortLife = 200;
 constexpr auto kHangs = std::chrono::seconds(20);
@@ -213,11 +215,11 @@ void FreeSlots(Worker *worker, std::vector<Block> *slots) {
     }
 }
 
-// Slow paths that walk the lists of small blocks. Statistics also read what other threads write.
-void UseLists(Random *random, bool also_statistics) {
+// Slow paths that walk the lists of small blocks.
+void UseLists(Random *random) {
     hak_stats stats = {};
     stats.size = sizeof(stats);
-    switch (random->Below(also_statistics ? 4 : 3)) {
+    switch (random->Below(4)) {
     case 0:
         hak_thread_idle();
         break;
@@ -226,7 +228,7 @@ void UseLists(Random *random, bool also_statistics) {
         break;
     case 2: {
         // The request goes by the slow path, and takes from a list; to free it does not.
-        const std::size_t size = 16 * (1 + random->Below(kHotPathMost / 16));
+        const std::size_t size = 16 * (1 + random->Below(kSmall / 16));
         void *block = hak_aligned_alloc(32, size);
         if (block == nullptr) Fail("hak_aligned_alloc of %zu bytes", size);
         std::memset(block, 0xa5, size);
@@ -266,10 +268,10 @@ void Live(Storm *storm, Target *t, int i, std::uint32_t id) {
     any.Free(any.Make()); // the thread's first call
     t->keep_out = 0;
     std::vector<Block> small_slots(kSlots);
-    std::vector<Block> big_slots(kSlots);
+    std::vector<Block> big_slots(kBigSlots);
     for (int step = 0; step < rules.steps && !Stopped(); ++step) {
         storm->watchdog.Step(i);
-        if (any.random().OneIn(2)) {
+        if (!any.random().OneIn(8)) {
             KeepOut keep_out(rules.guards_hot_path);
             Use(&any, &small_slots);
         } else {
@@ -278,7 +280,7 @@ void Live(Storm *storm, Target *t, int i, std::uint32_t id) {
         if (step % 64 == 0) Exchange(storm, &big, &big_slots);
         if (step % 16 == 0) {
             KeepOut keep_out(rules.guards_lists);
-            UseLists(&any.random(), !rules.guards_lists);
+            UseLists(&any.random());
         }
     }
     FreeSlots(&big, &big_slots);

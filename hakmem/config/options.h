@@ -6,7 +6,10 @@
 
 #define PREWARM_CLASSES 8
 
+enum mode { MODE_DEFAULT, MODE_SAFE };
+
 struct options {
+    uint64_t mode;                           /* enum mode */
     uint64_t stats;                          /* 1: a summary at exit */
     uint64_t warm_pool_stats;                /* 1: the warm pool's table at exit */
     uint64_t warm_pool_size;                 /* slabs with free blocks, a class and thread: 1..12 */
@@ -27,7 +30,7 @@ extern "C" {
 extern struct options hak_options;
 
 /* Reads the environment (`env`: NULL-terminated NAME=VALUE strings; NULL: nothing is set).
- * Not a number: a warning and the default. Out of range: a warning and the nearest bound. */
+ * Not a number or a name: a warning and the default. Out of range: a warning and the nearest bound. */
 void hak_options_parse(char *const *env);
 /* Writes the table of options with ranges and defaults to `fd`. */
 void hak_options_print(int fd);

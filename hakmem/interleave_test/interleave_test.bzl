@@ -12,6 +12,7 @@ _SOURCES = [
     "//hakmem/registry:registry.c",
     "//hakmem/shared_pool:shared_pool.c",
     "//hakmem/shared_pool:superslab.c",
+    "//hakmem/shared_pool:superslab_check.c",
     "//hakmem/size_class:size_class.c",
     "//hakmem/slab:slab.c",
     "//hakmem/transfer:transfer.c",

@@ -371,6 +371,14 @@ size_t hak_shared_pool_release_address_space(void) {
     return bytes;
 }
 
+bool hak_shared_pool_agrees(void) {
+    acquire();
+    collect_orphans();
+    bool agrees = hak_superslabs_agree(&pool.all);
+    release();
+    return agrees;
+}
+
 void hak_shared_pool_stats(struct shared_pool_stats *out) {
     *out = (struct shared_pool_stats){{0}, 0, 0, 0, 0, 0, 0, 0};
     acquire();

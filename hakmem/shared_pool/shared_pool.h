@@ -61,6 +61,9 @@ size_t hak_shared_pool_trim(size_t keep);
 /* Unmaps the empty superslabs: for when address space has run out. For SCARCE_MS from
  * then on they are unmapped as they empty. Returns bytes. */
 size_t hak_shared_pool_release_address_space(void);
+/* Every count agrees with what it counts, and every slab with itself. Only while no thread is in
+ * the allocator. */
+bool hak_shared_pool_agrees(void);
 void hak_shared_pool_stats(struct shared_pool_stats *out);
 /* Around fork: no superslab is in mid-change in between. */
 void hak_shared_pool_lock(void);

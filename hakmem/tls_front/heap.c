@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "hakmem/base/lock.h"
+#include "hakmem/config/options.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/tls_front/bin.h"
@@ -32,6 +33,18 @@ static struct heap *acquire_heap(void) {
     return heap;
 }
 
+/* Safe mode: every call takes the slow path, which a signal handler cannot disturb. */
+static void set_hot(struct heap *heap) {
+    bool safe = hak_options.mode == MODE_SAFE;
+    heap->hot = safe ? (struct lists *)(uintptr_t)&hak_lists_none : &heap->lists;
+}
+
+void hak_front_apply_mode(void) {
+    if (hak_front.heap == NULL || !front_enter()) return;
+    set_hot(hak_front.heap);
+    front_leave();
+}
+
 bool hak_front_start(void) {
     if (!front_enter()) return false;
     /* A signal handler may have made it before this path was entered. */
@@ -44,6 +57,7 @@ bool hak_front_start(void) {
             heap->front = &hak_front;
             heap->lists.end = CLASSES << CLASS_SCALE;
             heap->lists.cookie = heaps.cookie;
+            set_hot(heap);
             hak_front.heap = heap;
         }
         lock_release(&heaps.lock);

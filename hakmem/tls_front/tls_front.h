@@ -51,7 +51,8 @@ struct lists {
 
 /* Thread-local. */
 struct front {
-    struct lists *lists; /* the heap's; hak_lists_none in a slow path and without a heap */
+    struct lists *lists; /* what the hot path sees: the heap's, or hak_lists_none in a slow path,
+                          * without a heap, and in safe mode */
     struct heap *heap;   /* NULL until the thread has one, and after its end */
     uint32_t busy;       /* 1 in a slow path; FRONT_ENDED once the thread has ended */
 };
@@ -67,6 +68,7 @@ struct caps {
 /* What a thread has. Made at its first slow path, recycled after its end. */
 struct heap {
     struct lists lists;
+    struct lists *hot; /* what the hot path sees between slow paths */
     struct caps caps;
     struct warm_pool warm;
     uint64_t refills;
@@ -85,6 +87,8 @@ extern const struct lists hak_lists_none;
 
 /* Makes the calling thread's heap. False: out of memory, or the thread has ended. */
 bool hak_front_start(void);
+/* To be called when the options are known: the thread may have had a heap before. */
+void hak_front_apply_mode(void);
 /* A block of class `c`, from the list or what stands behind it. NULL: out of memory. Entered. */
 void *hak_front_take(unsigned c);
 /* The block carries the mark of a free one. */
@@ -132,7 +136,7 @@ HAK_INLINE bool front_enter(void) {
 
 HAK_INLINE void front_leave(void) {
     signal_fence();
-    if (HAK_LIKELY(hak_front.heap != NULL)) hak_front.lists = &hak_front.heap->lists;
+    if (HAK_LIKELY(hak_front.heap != NULL)) hak_front.lists = hak_front.heap->hot;
     signal_fence();
     hak_front.busy = 0;
 }

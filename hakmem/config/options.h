@@ -30,7 +30,8 @@ extern "C" {
 extern struct options hak_options;
 
 /* Reads the environment (`env`: NULL-terminated NAME=VALUE strings; NULL: nothing is set).
- * Not a number or a name: a warning and the default. Out of range: a warning and the nearest bound. */
+ * Neither a number nor a name: a warning and the default. Out of range: a warning and the nearest
+ * bound. */
 void hak_options_parse(char *const *env);
 /* Writes the table of options with ranges and defaults to `fd`. */
 void hak_options_print(int fd);

@@ -34,10 +34,11 @@
 #define FRONT_CLASS_BYTES (32 * KiB)
 #define FRONT_CLASS_BLOCKS 512
 #define FRONT_MEDIUM_BYTES (1 * MiB)
-/* A cold class keeps nothing. After this many slow calls its cap doubles at each, to
- * 1/FRONT_WARM_DIVISOR of the bound; beyond that, only when the list overflows. */
-#define FRONT_COLD_CALLS 16
-#define FRONT_WARM_DIVISOR 4
+/* A cold class keeps nothing that was freed. It is warm after its blocks have turned so often from
+ * going out to going in: then its cap doubles at each slow call, to so many bytes; beyond that, only
+ * as the flow demands. Blocks are taken ahead up to as many bytes, and go back at the next free. */
+#define FRONT_COLD_TURNS 6
+#define FRONT_WARM_BYTES (8 * KiB)
 /* Slow calls of a thread between two looks for classes that rest; a class is cold again when it
  * had none of them in FRONT_REST_SWEEPS looks. */
 #define FRONT_SWEEP_CALLS 512
@@ -60,6 +61,9 @@
 /* Empty resident slabs that a thread keeps for any class, at most: one more each time that it wants
  * one back that it gave up. */
 #define WARM_EMPTY_SLABS 4
+
+/* Empty resident slabs that the shared pool hands from thread to thread without its lock. */
+#define STOCK_SLABS 32
 
 /* Resident bytes of empty slabs that the shared pool keeps: a quarter of the recent peak between
  * these bounds. Below 8 MiB, mixes of 4-128 KiB spend their time in faults. */

@@ -96,7 +96,6 @@ void hak_warm_pool_release""",
         "source": "//hakmem/shared_pool:shared_pool.c",
         "find": """    acquire();
     struct slab *slab = take_partial(c, owner);
-    if (slab != NULL) pool.stage[STAGE_PARTIAL]++;
     release();""",
         "put": "    struct slab *slab = take_partial(c, owner);",
         "scenario": "SharedPool.AnOrphanIsAdoptedOnceBesideRemoteFrees",
@@ -106,6 +105,22 @@ void hak_warm_pool_release""",
         "find": "    hak_superslabs_set(&pool.all, ss, ss->used | units, ss->resident);",
         "put": "",
         "scenario": "SharedPool.ARunThatIsPurgedIsNotTaken",
+    },
+    # ---- Stock ----
+    "stock_without_a_count": {
+        "source": "//hakmem/shared_pool:stock.c",
+        "find": "((word >> COUNT_SHIFT) + 1) << COUNT_SHIFT",
+        "put": "(word >> COUNT_SHIFT) << COUNT_SHIFT",
+        "scenario": "Stock.ATopThatComesBackIsNotTheSame",
+    },
+    "stock_popped_in_two_steps": {
+        "source": "//hakmem/shared_pool:stock.c",
+        "find": """    } while (!cas_acq_rel(&top, &seen, after));
+    store_relaxed(&slab->stocked, false);""",
+        "put": """    } while (load_relaxed(&top) != seen);
+    store_relaxed(&top, after);
+    store_relaxed(&slab->stocked, false);""",
+        "scenario": "Stock.ASlabIsPoppedOnce",
     },
     # ---- Registry ----
     "leaf_published_over_another": {

@@ -41,7 +41,7 @@ bool Program::HoldsAnyIn(const char *base, size_t bytes) const {
 
 std::vector<void *> TakeBlocks(slab *s, unsigned n) {
     void *head = nullptr;
-    unsigned taken = hak_slab_take(s, n, &head);
+    unsigned taken = hak_slab_take(s, n, &head, 0);
     std::vector<void *> blocks;
     for (; head != nullptr; head = *static_cast<void **>(head)) {
         program.Take(head);

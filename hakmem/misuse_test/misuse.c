@@ -97,6 +97,22 @@ static void double_free_after_another_thread(void) {
     free_hidden(block);
 }
 
+/* The first free finds a class that keeps nothing; later ones keep the block in a list. */
+static void double_free_after_the_class_warmed(void) {
+    void *volatile block = malloc(SMALL);
+    hidden = malloc(SMALL); /* keeps the slab in use */
+    free_hidden(block);
+    for (int i = 0; i < 1000; i++) {
+        void *volatile a = malloc(SMALL);
+        void *volatile b = malloc(SMALL);
+        void *volatile c = malloc(SMALL);
+        free_hidden(a);
+        free_hidden(b);
+        free_hidden(c);
+    }
+    free_hidden(block);
+}
+
 /* ---- addresses that are no blocks ---- */
 
 static void free_of_stack(void) {
@@ -158,6 +174,7 @@ static const struct {
     {"double_free_of_large_block", double_free_of_large_block, "(" DOUBLE_FREE "|" FOREIGN ")"},
     {"double_free_of_empty_block", double_free_of_empty_block, DOUBLE_FREE},
     {"double_free_after_other_frees", double_free_after_other_frees, DOUBLE_FREE},
+    {"double_free_after_the_class_warmed", double_free_after_the_class_warmed, DOUBLE_FREE},
     {"double_free_of_aligned_block", double_free_of_aligned_block, DOUBLE_FREE},
     {"double_free_by_realloc", double_free_by_realloc, "invalid realloc: .*freed before"},
     {"double_free_in_another_thread", double_free_in_another_thread, DOUBLE_FREE},

@@ -5,6 +5,7 @@
 #include "hakmem/config/options.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/registry/registry.h"
+#include "hakmem/shared_pool/stock.h"
 #include "hakmem/shared_pool/superslab.h"
 
 static struct {
@@ -12,8 +13,9 @@ static struct {
     bool ready;
     struct slab_owner orphans; /* owns the slabs that no thread owns */
     struct list partial[CLASSES];
+    uint32_t partials[CLASSES]; /* in these lists; read without the lock too */
     struct superslabs all;
-    uint64_t stage[STAGE_COUNT];
+    uint64_t stage[STAGE_COUNT]; /* added to without the lock too */
     /* Purge policy. */
     uint64_t epoch_ms;  /* start of the second in progress */
     size_t peak_used;   /* units, most in the last seconds */
@@ -46,41 +48,74 @@ static void return_units(struct superslab *ss, uint32_t units) {
     hak_superslabs_set(&pool.all, ss, ss->used & ~units, ss->resident);
 }
 
-static void uncarve(struct slab *slab) {
-    uint32_t units = run_mask(slab->index, slab->span);
+/* Ends a slab's use. A late pusher must find an owner whose stack stays open, and the last thread's
+ * may be closed by then: the orphans' never is. The slab is out of use before it is theirs. */
+static void end_use(struct slab *slab) {
     list_remove(&slab->owned);
     list_remove(&slab->listed);
-    /* A late pusher must find an owner whose stack stays open; the last thread's may be closed by
-     * then. The orphans' stack is read under the lock that guards carving. */
-    store_release(&slab->owner, &pool.orphans);
     hak_slab_uncarve(slab);
+    store_release(&slab->owner, &pool.orphans);
+}
+
+static void uncarve_orphan(struct slab *slab) {
+    uint32_t units = run_mask(slab->index, slab->span);
+    slab->orphan = false;
+    end_use(slab);
     return_units(slab_superslab(slab), units);
+}
+
+static void empty_stock(void) {
+    for (struct slab *slab = hak_stock_pop(); slab != NULL; slab = hak_stock_pop()) {
+        return_units(slab_superslab(slab), run_mask(slab->index, 1));
+    }
+}
+
+/* For the orphans' stack and lists, without the lock: a slab that is missed now is found later. */
+static bool may_have_orphans(unsigned c) {
+    return load_relaxed(&pool.orphans.pending) != NULL || load_relaxed(&pool.partials[c]) != 0;
+}
+
+static void list_partial(struct slab *slab, bool first) {
+    struct list *list = &pool.partial[slab->class_index];
+    if (first) {
+        list_push_front(list, &slab->listed);
+    } else {
+        list_push_back(list, &slab->listed);
+    }
+    count_add(&pool.partials[slab->class_index], 1);
+}
+
+static void unlist_partial(struct slab *slab) {
+    if (list_empty(&slab->listed)) return;
+    list_remove(&slab->listed);
+    count_add(&pool.partials[slab->class_index], -1);
 }
 
 /* An orphan whose remote bits may have changed: empty ones end, others are listed if they have
  * free blocks. Slabs of superslabs in use beyond a quarter go first, so the others empty. */
 static void place_orphan(struct slab *slab) {
     hak_slab_collect(slab);
-    list_remove(&slab->listed);
+    unlist_partial(slab);
     if (slab->out == 0) {
-        uncarve(slab);
+        uncarve_orphan(slab);
         return;
     }
     if (!slab_has_free(slab)) return;
-    bool hot = popcount(slab_superslab(slab)->used) > SLABS_PER_SUPERSLAB / 4;
-    struct list *list = &pool.partial[slab->class_index];
-    if (hot) {
-        list_push_front(list, &slab->listed);
-    } else {
-        list_push_back(list, &slab->listed);
-    }
+    list_partial(slab, popcount(slab_superslab(slab)->used) > SLABS_PER_SUPERSLAB / 4);
+}
+
+/* The slab is the pool's from now on; it is in no list. */
+static void make_orphan(struct slab *slab) {
+    hak_slab_set_owner(slab, &pool.orphans);
+    slab->orphan = true;
+    place_orphan(slab);
 }
 
 static void collect_orphans(void) {
     struct slab *slab = hak_slab_take_pending(&pool.orphans);
     while (slab != NULL) {
         struct slab *next = slab->pending_next;
-        if (slab->span != 0 && load_relaxed(&slab->owner) == &pool.orphans) {
+        if (slab->orphan) {
             hak_slab_clear_pending(slab);
             place_orphan(slab);
         } else {
@@ -103,7 +138,7 @@ static void tick(uint64_t now) {
     if (now - pool.epoch_ms < REFAULT_MS) return;
     pool.epoch_ms = now;
     if (pool.scarce && now - pool.scarce_ms > SCARCE_MS) {
-        pool.scarce = false;
+        store_relaxed(&pool.scarce, false);
         pool.all.region_bytes = REGION_BYTES;
     }
     pool.peak_used = pool.all.used > pool.peak_used / 2 ? pool.all.used : pool.peak_used / 2;
@@ -187,7 +222,8 @@ static struct slab *take_partial(unsigned c, struct slab_owner *owner) {
     struct list *list = &pool.partial[c];
     if (list_empty(list)) return NULL;
     struct slab *slab = list_entry(list->next, struct slab, listed);
-    list_remove(&slab->listed);
+    unlist_partial(slab);
+    slab->orphan = false;
     hak_slab_set_owner(slab, owner);
     return slab;
 }
@@ -238,27 +274,45 @@ static struct slab *take_empty(unsigned c, struct slab_owner *owner, enum pool_s
 }
 
 struct slab *hak_shared_pool_take_partial(unsigned c, struct slab_owner *owner) {
+    if (!may_have_orphans(c)) return NULL;
     acquire();
     struct slab *slab = take_partial(c, owner);
-    if (slab != NULL) pool.stage[STAGE_PARTIAL]++;
     release();
+    if (slab != NULL) fetch_add_relaxed(&pool.stage[STAGE_PARTIAL], 1u);
+    return slab;
+}
+
+/* An empty slab from the stock, without the lock. */
+static struct slab *take_stocked(unsigned c, struct slab_owner *owner) {
+    if (hak_size_class[c].span != 1) return NULL;
+    struct slab *slab = hak_stock_pop();
+    if (slab == NULL) return NULL;
+    hak_slab_carve(slab, c, owner);
+    fetch_add_relaxed(&pool.stage[STAGE_RESIDENT], 1u);
     return slab;
 }
 
 struct slab *hak_shared_pool_take(unsigned c, struct slab_owner *owner) {
+    struct slab *slab = hak_shared_pool_take_partial(c, owner);
+    if (slab == NULL) slab = take_stocked(c, owner);
+    if (slab != NULL) return slab;
     acquire();
-    enum pool_stage stage = STAGE_PARTIAL;
-    struct slab *slab = take_partial(c, owner);
-    if (slab == NULL) slab = take_empty(c, owner, &stage);
-    if (slab != NULL) pool.stage[stage]++;
+    enum pool_stage stage;
+    slab = take_empty(c, owner, &stage);
     if (pool.all.used > pool.peak_used) pool.peak_used = pool.all.used;
     release();
+    if (slab != NULL) fetch_add_relaxed(&pool.stage[stage], 1u);
     return slab;
 }
 
 void hak_shared_pool_give_empty(struct slab *slab) {
+    uint32_t units = run_mask(slab->index, slab->span);
+    /* Where pages or address space are to go back at once, nothing is stocked. */
+    bool stock = slab->span == 1 && !load_relaxed(&pool.scarce) && !hak_options.ss_lazy_zero;
+    end_use(slab);
+    if (stock && hak_stock_push(slab)) return;
     acquire();
-    uncarve(slab);
+    return_units(slab_superslab(slab), units);
     tick(clock_ms());
     purge_down(pool.scarce ? 0 : resident_bound());
     if (HAK_UNLIKELY(pool.scarce)) unmap_dropped();
@@ -269,8 +323,7 @@ void hak_shared_pool_orphan(struct slab *slab) {
     acquire();
     list_remove(&slab->owned);
     list_remove(&slab->listed);
-    hak_slab_set_owner(slab, &pool.orphans);
-    place_orphan(slab);
+    make_orphan(slab);
     release();
 }
 
@@ -283,7 +336,6 @@ void hak_shared_pool_orphan_all(struct slab_owner *owner) {
             /* The lists it was in are the stopped owner's and may be torn: forget them. */
             list_init(&slab->owned);
             list_init(&slab->listed);
-            hak_slab_set_owner(slab, &pool.orphans);
             /* Counted from the bits; remote ones count as out until they are collected. */
             slab->out = slab->capacity;
             slab->low = 0;
@@ -291,7 +343,7 @@ void hak_shared_pool_orphan_all(struct slab_owner *owner) {
             for (unsigned w = 0; w < (slab->capacity + 63u) / 64; w++) {
                 slab->out = (uint16_t)(slab->out - popcount(bits[w]));
             }
-            place_orphan(slab);
+            make_orphan(slab);
         }
     }
     release();
@@ -303,7 +355,13 @@ static void repair_superslab(struct superslab *ss) {
         struct slab *slab = &ss->slabs[i];
         /* Read first: a store would copy the page that the parent shares. */
         if (slab->pending != 0) slab->pending = 0;
+        if (slab->stocked) slab->stocked = false;
         if (slab->span != 0) used |= run_mask(i, slab->span);
+    }
+    for (unsigned i = 0; i < SLABS_PER_SUPERSLAB; i++) {
+        char *base = ss->base + i * SLAB_BYTES;
+        bool free = (used >> i & 1) == 0;
+        if (free && registry_word(base) != WORD_UNUSED) hak_registry_set(base, 1, WORD_UNUSED);
     }
     if (used != ss->used) hak_superslabs_set(&pool.all, ss, used, ss->resident);
     for (unsigned i = 0; i < SLABS_PER_SUPERSLAB; i++) {
@@ -319,6 +377,7 @@ static void repair_superslab(struct superslab *ss) {
 void hak_shared_pool_repair(struct slab_owner *mine) {
     acquire();
     store_relaxed(&pool.orphans.pending, NULL);
+    hak_stock_forget();
     if (mine != NULL) store_relaxed(&mine->pending, NULL);
     for (struct superslab *ss = pool.all.all; ss != NULL; ss = ss->next) {
         if (ss->mapped) repair_superslab(ss);
@@ -337,7 +396,8 @@ bool hak_shared_pool_prewarm(unsigned c, unsigned count) {
         hak_os_populate(ss->base, SUPERSLAB_BYTES);
         for (unsigned i = 0; i + span <= SLABS_PER_SUPERSLAB; i += span) {
             struct slab *slab = carve_from(ss, ~ss->used, c, &pool.orphans);
-            list_push_back(&pool.partial[c], &slab->listed);
+            slab->orphan = true;
+            list_partial(slab, false);
         }
     }
     release();
@@ -347,6 +407,7 @@ bool hak_shared_pool_prewarm(unsigned c, unsigned count) {
 size_t hak_shared_pool_trim(size_t keep) {
     acquire();
     collect_orphans();
+    empty_stock();
     size_t units = purge_down(keep / SLAB_BYTES);
     release();
     return units * SLAB_BYTES;
@@ -356,7 +417,8 @@ size_t hak_shared_pool_release_address_space(void) {
     size_t bytes = 0;
     acquire();
     collect_orphans();
-    pool.scarce = true;
+    store_relaxed(&pool.scarce, true);
+    empty_stock();
     pool.scarce_ms = clock_ms();
     pool.all.region_bytes = SUPERSLAB_BYTES;
     purge_down(0);
@@ -382,12 +444,15 @@ bool hak_shared_pool_agrees(void) {
 void hak_shared_pool_stats(struct shared_pool_stats *out) {
     *out = (struct shared_pool_stats){{0}, 0, 0, 0, 0, 0, 0, 0};
     acquire();
-    for (unsigned i = 0; i < STAGE_COUNT; i++) out->stage[i] = pool.stage[i];
-    out->resident_free_bytes = pool.all.resident_free * SLAB_BYTES;
+    for (unsigned i = 0; i < STAGE_COUNT; i++) out->stage[i] = load_relaxed(&pool.stage[i]);
+    out->resident_free_bytes = (pool.all.resident_free + hak_stock_count()) * SLAB_BYTES;
     out->superslabs = pool.all.mapped;
     for (struct superslab *ss = pool.all.all; ss != NULL; ss = ss->next) {
         if (!ss->mapped) continue;
         unsigned used = popcount(ss->used);
+        for (unsigned i = 0; i < SLABS_PER_SUPERSLAB; i++) {
+            if (load_relaxed(&ss->slabs[i].stocked)) used--;
+        }
         if (used == 0) {
             out->free++;
         } else if (used > SLABS_PER_SUPERSLAB / 4) {

@@ -9,7 +9,8 @@
  *      mapped --> HOT / DRAINING --> FREE: LRU cache (pages kept) --> dropped (purged)
  *                      ^------------------------'----------------------'
  *
- * One lock guards all of it and every orphan slab. It is never held while pages are purged. It
+ * Resident slabs of one unit go from thread to thread through a stock that takes no lock (stock.h).
+ * One lock guards all the rest and every orphan slab. It is never held while pages are purged. It
  * is held while address space is mapped: mapping touches no page, and two threads that need a
  * superslab at once should share one. */
 #ifndef HAKMEM_SHARED_POOL_SHARED_POOL_H_
@@ -56,7 +57,7 @@ void hak_shared_pool_orphan_all(struct slab_owner *owner);
 void hak_shared_pool_repair(struct slab_owner *mine);
 /* Fills the partial stage with `count` superslabs' worth of resident slabs of class `c`. */
 bool hak_shared_pool_prewarm(unsigned c, unsigned count);
-/* Purges empty slabs down to `keep` resident bytes. Returns the bytes that went back. */
+/* Empties the stock, and purges empty slabs down to `keep` resident bytes. Returns the bytes that went back. */
 size_t hak_shared_pool_trim(size_t keep);
 /* Unmaps the empty superslabs: for when address space has run out. For SCARCE_MS from
  * then on they are unmapped as they empty. Returns bytes. */

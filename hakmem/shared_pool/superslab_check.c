@@ -8,7 +8,9 @@ static bool slabs_agree(const struct superslab *ss) {
     for (unsigned i = 0; i < SLABS_PER_SUPERSLAB; i++) {
         const struct slab *slab = &ss->slabs[i];
         bool in_use = (ss->used >> i & 1) != 0;
-        if (!in_use && registry_word(ss->base + i * SLAB_BYTES) != WORD_UNUSED) return false;
+        bool empty = !in_use || slab->stocked;
+        if (empty && registry_word(ss->base + i * SLAB_BYTES) != WORD_UNUSED) return false;
+        if (slab->stocked) used |= run_mask(i, 1);
         if (slab->span == 0) continue;
         uint32_t units = run_mask(i, slab->span);
         if ((used & units) != 0 || !hak_slab_agrees(slab)) return false;

@@ -42,11 +42,11 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
     if (sc->capacity % 64 != 0) {
         store_relaxed(&bits[words - 1], ((uint64_t)1 << sc->capacity % 64) - 1);
     }
+    hak_slab_set_owner(slab, owner);
+    hak_registry_set(slab_base(slab), sc->span, word_of_class(c));
     /* Last: a fork may copy the slab at any of these steps, and the child counts the blocks of
      * what is in use by the bits, which until now are an earlier life's. */
     store_release(&slab->span, (uint8_t)sc->span);
-    hak_slab_set_owner(slab, owner);
-    hak_registry_set(slab_base(slab), slab->span, word_of_class(c));
 }
 
 void hak_slab_uncarve(struct slab *slab) {
@@ -61,7 +61,7 @@ void hak_slab_set_owner(struct slab *slab, struct slab_owner *owner) {
     store_release(&slab->owner, owner);
 }
 
-unsigned hak_slab_take(struct slab *slab, unsigned want, void **head) {
+unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t cookie) {
     uint64_t *bits = free_bits(slab);
     char *base = slab_base(slab);
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
@@ -75,6 +75,7 @@ unsigned hak_slab_take(struct slab *slab, unsigned want, void **head) {
             void *block = base + ((size_t)w * 64 + bit) * bytes;
             *link = block;
             link = (void **)block;
+            *block_cookie(block) = block_mark(block, cookie);
             taken++;
         }
         store_relaxed(&bits[w], word);

@@ -13,7 +13,7 @@
  *
  * Who writes: the owner's thread everything, but the remote bits and the pending stack, which
  * any thread writes with atomic operations. An orphan's owner is whoever holds the shared pool's
- * lock. Refuses: choosing slabs, address space. */
+ * lock; a slab in no use belongs to whoever took it out of its superslab or out of the stock. Refuses: choosing slabs, address space. */
 #ifndef HAKMEM_SLAB_SLAB_H_
 #define HAKMEM_SLAB_SLAB_H_
 
@@ -46,9 +46,13 @@ struct slab {
     uint8_t index; /* in the superslab; fixed */
     uint8_t head;  /* index of the head of the run */
     uint8_t low;   /* no bitmap word below it has a free bit */
+    bool orphan;   /* the shared pool owns it; under that one's lock */
     /* Written by any thread. */
     struct slab *pending_next __attribute__((aligned(64)));
     uint32_t pending; /* 1 from the push on a pending stack until its collection */
+    /* Written by whoever has the slab while it is in no use (shared_pool/stock.h). */
+    struct slab *stock_next;
+    bool stocked;
 } __attribute__((aligned(64)));
 
 struct superslab {
@@ -91,8 +95,8 @@ void hak_slab_uncarve(struct slab *slab);
 void hak_slab_set_owner(struct slab *slab, struct slab_owner *owner);
 
 /* Owner: takes up to `want` blocks, lowest first, as a list linked by first words that ends in
- * `tail`. Returns how many. */
-unsigned hak_slab_take(struct slab *slab, unsigned want, void **head);
+ * NULL, each with the mark of a free block. Returns how many. */
+unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t cookie);
 /* Owner: gives one block back. */
 enum slab_result hak_slab_give(struct slab *slab, void *block);
 /* Owner: gives back the blocks at the start of a list, linked by their first words, that lie in
@@ -138,6 +142,13 @@ HAK_INLINE struct superslab *slab_superslab(const struct slab *slab) {
 
 HAK_INLINE char *slab_base(const struct slab *slab) {
     return slab_superslab(slab)->base + (size_t)slab->index * SLAB_BYTES;
+}
+
+/* What a free block carries in its second word: a secret cookie mixed with the address, so that a
+ * program which copies memory that it never wrote does not carry one block's mark to another. */
+HAK_INLINE uint64_t *block_cookie(void *block) { return (uint64_t *)block + 1; }
+HAK_INLINE uint64_t block_mark(const void *block, uint64_t cookie) {
+    return cookie ^ (uintptr_t)block;
 }
 
 HAK_INLINE bool slab_has_free(const struct slab *slab) { return slab->out < slab->capacity; }

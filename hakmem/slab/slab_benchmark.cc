@@ -39,7 +39,7 @@ void TakeAndGiveABatch(benchmark::State &state) {
     bool failed = false;
     for (auto _ : state) {
         void *block = nullptr;
-        failed |= hak_slab_take(s, batch, &block) != batch;
+        failed |= hak_slab_take(s, batch, &block, 0) != batch;
         while (block != nullptr) {
             void *next = *static_cast<void **>(block);
             failed |= hak_slab_give(s, block) != SLAB_OK;

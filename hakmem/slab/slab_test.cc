@@ -47,7 +47,7 @@ class Slab : public testing::Test {
 
     static std::vector<char *> take(slab *s, unsigned want) {
         void *head = nullptr;
-        unsigned n = hak_slab_take(s, want, &head);
+        unsigned n = hak_slab_take(s, want, &head, 0);
         std::vector<char *> blocks;
         for (; head != nullptr; head = *static_cast<void **>(head)) {
             blocks.push_back(static_cast<char *>(head));

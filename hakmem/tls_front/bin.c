@@ -61,15 +61,16 @@ static void *return_remote(struct slab *slab, unsigned c, void *head, size_t *co
     return head;
 }
 
-void hak_bin_return_one(struct heap *heap, unsigned c, void *block) {
+bool hak_bin_return_one(struct heap *heap, unsigned c, void *block) {
     struct slab *slab = slab_of(block, c);
     if (HAK_UNLIKELY(!is_own(heap, slab))) {
         hak_bin_check(hak_slab_give_remote(block), block, c);
-        return;
+        return false;
     }
     enum slab_result result = hak_slab_give(slab, block);
     if (HAK_UNLIKELY(result != SLAB_OK)) hak_bin_check(result, block, c);
     hak_warm_pool_given(&heap->warm, slab, slab->out + 1u);
+    return true;
 }
 
 size_t hak_bin_return(struct heap *heap, unsigned c, void *head) {

@@ -6,12 +6,14 @@
 
 /* Gives a list of blocks of class `c` back to their slabs, whoever owns those. Returns bytes. */
 size_t hak_bin_return(struct heap *heap, unsigned c, void *head);
-/* The same for one block. */
-void hak_bin_return_one(struct heap *heap, unsigned c, void *block);
+/* The same for one block. False: its slab is another thread's. */
+bool hak_bin_return_one(struct heap *heap, unsigned c, void *block);
 /* As hak_bin_return, or hands the list over to whoever needs it. Returns bytes. */
 size_t hak_bin_hand_over(struct heap *heap, unsigned c, void *head);
 /* Returns the list without the blocks of other threads' slabs, which go back to them. */
 void *hak_bin_keep_own(struct heap *heap, unsigned c, void *head);
+/* Marks a block as free, if the address is one. For frees without a heap. */
+void hak_front_mark(void *block);
 /* Threads that have a heap now. */
 uint64_t hak_front_threads(void);
 /* Reports a misuse that giving back a block found. */

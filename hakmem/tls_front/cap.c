@@ -26,15 +26,13 @@ static void uncharge(struct caps *caps, size_t bytes) {
     caps->charged -= bytes;
 }
 
-static uint16_t max_cap(unsigned c) {
-    size_t bytes = c < SMALL_CLASSES ? FRONT_CLASS_BYTES : FRONT_MEDIUM_BYTES;
+static uint32_t blocks_in(unsigned c, size_t bytes) {
     size_t n = bytes / hak_size_class[c].block_bytes;
-    return (uint16_t)(n < 1 ? 1 : n > FRONT_CLASS_BLOCKS ? FRONT_CLASS_BLOCKS : n);
+    return n < 1 ? 1 : n > FRONT_CLASS_BLOCKS ? FRONT_CLASS_BLOCKS : (uint32_t)n;
 }
 
-static uint32_t warm_cap(const struct list_pair *list) {
-    uint32_t n = list->max / FRONT_WARM_DIVISOR;
-    return n < 1 ? 1 : n;
+static uint32_t max_cap(unsigned c) {
+    return blocks_in(c, c < SMALL_CLASSES ? FRONT_CLASS_BYTES : FRONT_MEDIUM_BYTES);
 }
 
 /* Bytes of a cap that are charged. */
@@ -73,32 +71,45 @@ static void double_cap(struct heap *heap, unsigned c, uint32_t most) {
 
 void hak_cap_warm(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
-    double_cap(heap, c, warm_cap(list));
-    list->warming = list->cap < warm_cap(list);
+    uint32_t warm = blocks_in(c, FRONT_WARM_BYTES);
+    if (list->cap < warm) double_cap(heap, c, warm);
+    list->warming = list->cap < warm;
 }
 
 void hak_cap_flow(struct heap *heap, unsigned c, enum flow flow) {
     struct list_pair *list = &heap->lists.of[c];
     bool turned = flow != list->last && list->last != FLOW_NONE;
-    bool grows = turned || (c < SMALL_CLASSES && flow == FLOW_OUT);
-    if (grows && list->cap < list->max) double_cap(heap, c, list->max);
     list->last = (uint8_t)flow;
+    if (list->cold > 0) {
+        list->cold = (uint8_t)(list->cold - turned);
+        return;
+    }
+    bool grows = turned || (c < SMALL_CLASSES && flow == FLOW_OUT);
+    uint32_t most = max_cap(c);
+    if (grows && list->cap < most) double_cap(heap, c, most);
+}
+
+uint32_t hak_cap_batch(struct list_pair *list, unsigned c) {
+    if (list->cap != 0) return list->cap;
+    uint32_t batch = list->batch;
+    if (batch * 2 * hak_size_class[c].block_bytes <= FRONT_WARM_BYTES && batch < 256) {
+        list->batch = (uint16_t)(batch * 2);
+    }
+    return batch;
 }
 
 void hak_cap_cool(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
     if (list->cap != 0) set_cap(heap, c, 0);
-    list->cold = FRONT_COLD_CALLS;
+    list->batch = 1;
+    list->cold = FRONT_COLD_TURNS;
     list->warming = true;
     list->last = FLOW_NONE;
     list->rested = FRONT_REST_SWEEPS;
 }
 
 void hak_caps_init(struct heap *heap) {
-    for (unsigned c = 0; c < CLASSES; c++) {
-        heap->lists.of[c].max = max_cap(c);
-        hak_cap_cool(heap, c);
-    }
+    for (unsigned c = 0; c < CLASSES; c++) hak_cap_cool(heap, c);
     heap->caps.until_sweep = FRONT_SWEEP_CALLS;
 }
 

@@ -1,7 +1,7 @@
 /* How much a thread's lists may hold: nothing while a class is cold, more while it is busy, nothing
  * again when it rests. All threads together: at most HAKMEM_FRONT_MAX_MB beyond a small floor.
  *
- *      cold --FRONT_COLD_CALLS slow calls--> 1, 2, 4 ... warm --flow turns--> doubles to the bound
+ *      cold --FRONT_COLD_TURNS turns--> 1, 2, 4 ... warm --the flow demands--> doubles to the bound
  *        ^------------------ unused in FRONT_REST_SWEEPS sweeps ----------------'
  *
  * So a thread that touches each size once and goes idle keeps nothing, without a call. The hot
@@ -21,10 +21,12 @@ void hak_caps_init(struct heap *heap);
 void hak_caps_forget(struct heap *heap);
 /* A slow call for a class that is warming and not cold. */
 void hak_cap_warm(struct heap *heap, unsigned c);
-/* Blocks of class `c` go past the lists. The cap doubles when the flow turns, and of a small class
- * whenever the list overflows: a program that only frees would not gain by long lists of big
- * blocks. */
+/* Blocks of class `c` go past the lists. A cold class is one turn of the flow nearer to being warm;
+ * the cap of a warm one doubles when the flow turns, and of a small class whenever its list
+ * overflows: a program that only frees would not gain by long lists of big blocks. */
 void hak_cap_flow(struct heap *heap, unsigned c, enum flow flow);
+/* Blocks to take from a slab: a class that is only allocated takes more each time. */
+uint32_t hak_cap_batch(struct list_pair *list, unsigned c);
 /* Class `c` is cold again; its lists are empty. */
 void hak_cap_cool(struct heap *heap, unsigned c);
 /* A sweep passes a class: true when its lists have not changed in FRONT_REST_SWEEPS sweeps. */
@@ -47,11 +49,7 @@ HAK_INLINE bool cap_is_unused(const struct list_pair *list) {
 HAK_INLINE bool cap_called(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
     list->rested = 0;
-    if (HAK_UNLIKELY(list->cold != 0)) {
-        list->cold--;
-    } else if (HAK_UNLIKELY(list->warming)) {
-        hak_cap_warm(heap, c);
-    }
+    if (HAK_UNLIKELY(list->warming) && list->cold == 0) hak_cap_warm(heap, c);
     return HAK_UNLIKELY(--heap->caps.until_sweep == 0);
 }
 

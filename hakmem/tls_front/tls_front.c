@@ -54,7 +54,7 @@ static void top_up(struct heap *heap, unsigned c, int few) {
     if (slab == NULL) return;
     void *last = list->take;
     while (block_next(last) != NULL) last = block_next(last);
-    hak_slab_take(slab, (unsigned)(list->cap - few), (void **)last);
+    hak_slab_take(slab, (unsigned)(list->cap - few), (void **)last, heap->lists.cookie);
     hak_warm_pool_taken(&heap->warm, slab);
 }
 
@@ -78,7 +78,7 @@ static HAK_NOINLINE void *refill(struct heap *heap, unsigned c) {
     }
     struct slab *slab = hak_warm_pool_get(&heap->warm, c); /* 3. a slab */
     if (slab == NULL) return NULL;
-    hak_slab_take(slab, list->cap == 0 ? 1 : list->cap, &list->take);
+    hak_slab_take(slab, hak_cap_batch(list, c), &list->take, heap->lists.cookie);
     hak_warm_pool_taken(&heap->warm, slab);
     return pop(list);
 }
@@ -102,6 +102,21 @@ static void rotate(struct heap *heap, unsigned c) {
     hak_cap_flow(heap, c, FLOW_OUT);
 }
 
+/* Of a cold class nothing stays: neither what is freed nor what was taken ahead. */
+static void free_cold(struct heap *heap, void *block, unsigned c) {
+    struct list_pair *list = &heap->lists.of[c];
+    hak_cap_flow(heap, c, FLOW_OUT);
+    if (list->take != NULL) {
+        void *ahead = list->take;
+        list->take = NULL;
+        hak_bin_return(heap, c, ahead);
+    }
+    list->batch = 1;
+    *block_cookie(block) = block_mark(block, heap->lists.cookie);
+    /* Other threads' blocks make a class warm too: each costs an atomic operation here. */
+    if (!hak_bin_return_one(heap, c, block) && list->cold > 0) list->cold--;
+}
+
 void hak_front_free(void *block, unsigned c) {
     struct heap *heap = hak_front.heap;
     struct list_pair *list = &heap->lists.of[c];
@@ -114,9 +129,9 @@ void hak_front_free(void *block, unsigned c) {
     }
     if (list->room <= 0) {
         if (cap_called(heap, c)) sweep(heap);
-        list->room = 0;       /* the hot path counted on below it */
-        if (list->cap == 0) { /* cold */
-            hak_bin_return_one(heap, c, block);
+        list->room = 0; /* the hot path counted on below it */
+        if (list->cap == 0) {
+            free_cold(heap, block, c);
             return;
         }
         rotate(heap, c);
@@ -129,6 +144,7 @@ void hak_front_free(void *block, unsigned c) {
 
 void hak_front_free_aside(void *block) {
     unsigned c = word_class(registry_word(block));
+    hak_front_mark(block);
     hak_bin_check(hak_slab_give_remote(block), block, c < CLASSES ? c : 0);
 }
 

@@ -31,8 +31,8 @@ struct list_pair {
     int32_t room;   /* pushes that give still has room for */
     uint32_t seen;  /* what the last sweep saw */
     uint16_t cap;   /* blocks that give may hold; 0: the class is cold */
-    uint16_t max;   /* what cap may reach */
-    uint8_t cold;   /* slow calls to come before the class is warm */
+    uint16_t batch; /* blocks that a cold class takes from its slab next time */
+    uint8_t cold;   /* turns of the flow to come before the class is warm */
     bool warming;   /* cap may still grow at a slow call */
     uint8_t rested; /* sweeps that found the class as the one before had left it */
     uint8_t last;   /* how blocks last went past the lists: enum flow */
@@ -143,15 +143,10 @@ HAK_INLINE void front_leave(void) {
 
 HAK_INLINE void *block_next(void *block) { return *(void **)block; }
 HAK_INLINE void block_set_next(void *block, void *next) { *(void **)block = next; }
-HAK_INLINE uint64_t *block_cookie(void *block) { return (uint64_t *)block + 1; }
-/* What a free block carries: the cookie mixed with the address, so that a program which copies
- * memory that it never wrote does not carry one block's mark to another. */
-HAK_INLINE uint64_t block_mark(const void *block, uint64_t cookie) {
-    return cookie ^ (uintptr_t)block;
-}
 
 #ifndef __cplusplus
-_Static_assert(sizeof(struct list_pair) == 1 << CLASS_SCALE, "registry words are offsets of these");
+_Static_assert(sizeof(struct list_pair) == 1 << CLASS_SCALE && CLASS_SCALE == WORD_SCALE,
+               "size tables and registry words hold offsets of these");
 #endif
 
 HAK_INLINE struct list_pair *list_at(struct lists *lists, uint32_t scaled_class) {

@@ -63,7 +63,7 @@ uint64_t bytes_out() {
 
 /* Uses class `c` until its list may keep blocks. */
 void warm_up(unsigned c) {
-    for (int i = 0; i < 4 * FRONT_COLD_CALLS; i++) {
+    for (int i = 0; i < 4 * FRONT_COLD_TURNS; i++) {
         std::vector<void *> blocks;
         for (int n = 0; n < 4; n++) blocks.push_back(allocate(c));
         for (void *b : blocks) give(b);
@@ -130,6 +130,7 @@ TEST(TlsFront, AListIsBoundedByItsRoom) {
     in_a_thread([] {
         for (unsigned c : {0u, 3u, 31u, 40u, 60u}) {
             std::vector<void *> blocks;
+            warm_up(c);
             for (int i = 0; i < 4000; i++) blocks.push_back(allocate(c));
             for (void *b : blocks) give(b);
             size_t most = c < SMALL_CLASSES ? FRONT_CLASS_BYTES : FRONT_MEDIUM_BYTES;
@@ -255,8 +256,8 @@ TEST(TlsFront, WhoFreesABlockMayTakeItNext) {
         std::vector<void *> blocks = allocate_many(kClass, 100);
         in_a_thread([&] {
             warm_up(kClass);
-            flush();                                               /* nothing of its own */
-            give_all(allocate_many(kClass, 4 * FRONT_COLD_CALLS)); /* warm again */
+            flush(); /* nothing of its own */
+            for (int i = 0; i < FRONT_COLD_TURNS; i++) give(allocate(kClass)); /* warm again */
             give(blocks[0]);
             EXPECT_EQ(*block_cookie(blocks[0]),
                       block_mark(blocks[0], hak_front.heap->lists.cookie));

@@ -14,7 +14,7 @@ void *take_one(warm_pool *wp, unsigned c) {
     slab *s = hak_warm_pool_get(wp, c);
     void *block = nullptr;
     if (s == nullptr) return nullptr;
-    hak_slab_take(s, 1, &block);
+    hak_slab_take(s, 1, &block, 0);
     hak_warm_pool_taken(wp, s);
     return block;
 }

@@ -36,7 +36,7 @@ class WarmPool : public testing::Test {
         slab *s = hak_warm_pool_get(&wp_, c);
         EXPECT_NE(s, nullptr);
         void *head = nullptr;
-        hak_slab_take(s, want, &head);
+        hak_slab_take(s, want, &head, 0);
         hak_warm_pool_taken(&wp_, s);
         std::vector<char *> blocks;
         for (; head != nullptr; head = *static_cast<void **>(head)) {

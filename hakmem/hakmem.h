@@ -11,7 +11,8 @@
  *             A misuse that is noticed: one line on stderr that begins "hakmem: ", then SIGABRT.
  *   threads   every function may be called from any thread; a block may be freed by any thread.
  *   signals   no call deadlocks in a signal handler. In the default mode a handler that
- *             interrupts malloc or free of the same thread must not allocate (docs/design.md).
+ *             interrupts malloc or free of the same thread must not allocate or free; with
+ *             HAKMEM_MODE=safe it may, at any instruction (docs/design.md).
  *   errno     hak_free and hak_free_* leave it as it was. */
 #ifndef HAKMEM_HAKMEM_H_
 #define HAKMEM_HAKMEM_H_
@@ -64,8 +65,8 @@ HAK_API size_t hak_usable_size(const void *block);
 
 /* ---- Memory kept and given back -------------------------------------------------------- */
 
-/* Gives free memory back to the system, all but `keep` bytes: the caller's front, the shared
- * pool's empty slabs, the cached mappings. Returns true if any went back. */
+/* Gives free memory back to the system, all but `keep` bytes: the caller's front, the chains
+ * in transit, the shared pool's empty slabs, the cached mappings. Returns true if any went back. */
 HAK_API bool hak_trim(size_t keep);
 
 /* Gives up the caller's front (the thread's own stock of free blocks and slabs) to be used by

@@ -1,5 +1,5 @@
-/* Every number, with its unit and its reason; figures are the prototype's (docs/design.md). Options
- * that the environment sets are in options.h. */
+/* Every number, with its unit and its reason; docs/design.md says where the figures are from.
+ * Options that the environment sets are in options.h. */
 #ifndef HAKMEM_CONFIG_CONFIG_H_
 #define HAKMEM_CONFIG_CONFIG_H_
 
@@ -20,7 +20,7 @@
  * Halved down to one superslab where address space is short. */
 #define REGION_BYTES (64 * MiB)
 
-/* Smallest block; a free block holds a link and a cookie. */
+/* Smallest block; a free block in a list holds a link and a mark. */
 #define BLOCK_MIN 16
 /* Blocks of the smallest class in a slab: bits in a slab's bitmap. */
 #define SLAB_BLOCKS_MAX (SLAB_BYTES / BLOCK_MIN)
@@ -29,8 +29,9 @@
 #define ADDRESS_BITS HAK_ADDRESS_BITS
 
 /* Front: a class's list holds at most this many bytes and blocks. Small classes (to 1 KiB): 32 KiB
- * is within 5 % of 128 KiB on mixes of 8192 slots and a quarter of its memory. Medium ones: 128 KiB
- * loses half the speed of a mix of 1-256 KiB, and of 4-64 KiB across threads, and saves nothing. */
+ * is within 5 % of 128 KiB on mixes of 8192 slots and a quarter of its memory. Medium ones: with
+ * 128 KiB a mix of 1-256 KiB has two thirds of the speed, 4-64 KiB across threads about a third,
+ * and neither holds less memory. */
 #define FRONT_CLASS_BYTES (32 * KiB)
 #define FRONT_CLASS_BLOCKS 512
 #define FRONT_MEDIUM_BYTES (1 * MiB)
@@ -39,8 +40,8 @@
  * as the flow demands. Blocks are taken ahead up to as many bytes, and go back at the next free. */
 #define FRONT_COLD_TURNS 6
 #define FRONT_WARM_BYTES (8 * KiB)
-/* Slow calls of a thread between two looks for classes that rest; a class is cold again when it
- * had none of them in FRONT_REST_SWEEPS looks. */
+/* Slow calls of a thread between two looks for classes that rest; a class is cold again when its
+ * lists have not changed in FRONT_REST_SWEEPS of them. */
 #define FRONT_SWEEP_CALLS 512
 #define FRONT_REST_SWEEPS 2
 /* The sum of a thread's caps in bytes. */

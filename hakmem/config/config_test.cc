@@ -35,10 +35,12 @@ class Options : public testing::Test {
 };
 
 TEST_F(Options, HaveTheDocumentedDefaults) {
+    EXPECT_EQ(hak_options.mode, static_cast<uint64_t>(MODE_DEFAULT));
     EXPECT_EQ(hak_options.stats, 0u);
     EXPECT_EQ(hak_options.warm_pool_stats, 0u);
     EXPECT_EQ(hak_options.warm_pool_size, 12u);
     EXPECT_EQ(hak_options.warm_pool_prefill, 2u);
+    EXPECT_EQ(hak_options.front_max_mb, 32u);
     EXPECT_EQ(hak_options.superslab_max_cached, 64u);
     EXPECT_EQ(hak_options.superslab_max_memory_mb, 16u);
     EXPECT_EQ(hak_options.superslab_ttl_sec, 10u);
@@ -48,17 +50,18 @@ TEST_F(Options, HaveTheDocumentedDefaults) {
 }
 
 TEST_F(Options, AreTakenInSilenceWhenTheyAreGood) {
-    EXPECT_EQ(
-        parse({"HAKMEM_STATS=1", "HAKMEM_WARM_POOL_STATS=1", "HAKMEM_WARM_POOL_SIZE=3",
-               "HAKMEM_WARM_POOL_PREFILL=0", "HAKMEM_SUPERSLAB_MAX_CACHED=7",
-               "HAKMEM_SUPERSLAB_MAX_MEMORY_MB=99", "HAKMEM_SUPERSLAB_TTL_SEC=86400",
-               "HAKMEM_SS_PREFAULT=1", "HAKMEM_SS_LAZY_ZERO=1", "HAKMEM_PREWARM_SUPERSLABS=4096",
-               "HAKMEM_PREWARM_SUPERSLABS_C0=5", "HAKMEM_PREWARM_SUPERSLABS_C7=0006"}),
-        "");
+    EXPECT_EQ(parse({"HAKMEM_STATS=1", "HAKMEM_WARM_POOL_STATS=1", "HAKMEM_WARM_POOL_SIZE=3",
+                     "HAKMEM_WARM_POOL_PREFILL=0", "HAKMEM_FRONT_MAX_MB=1048576",
+                     "HAKMEM_SUPERSLAB_MAX_CACHED=7", "HAKMEM_SUPERSLAB_MAX_MEMORY_MB=99",
+                     "HAKMEM_SUPERSLAB_TTL_SEC=86400", "HAKMEM_SS_PREFAULT=1",
+                     "HAKMEM_SS_LAZY_ZERO=1", "HAKMEM_PREWARM_SUPERSLABS=4096",
+                     "HAKMEM_PREWARM_SUPERSLABS_C0=5", "HAKMEM_PREWARM_SUPERSLABS_C7=0006"}),
+              "");
     EXPECT_EQ(hak_options.stats, 1u);
     EXPECT_EQ(hak_options.warm_pool_stats, 1u);
     EXPECT_EQ(hak_options.warm_pool_size, 3u);
     EXPECT_EQ(hak_options.warm_pool_prefill, 0u);
+    EXPECT_EQ(hak_options.front_max_mb, 1048576u);
     EXPECT_EQ(hak_options.superslab_max_cached, 7u);
     EXPECT_EQ(hak_options.superslab_max_memory_mb, 99u);
     EXPECT_EQ(hak_options.superslab_ttl_sec, 86400u);
@@ -106,6 +109,35 @@ TEST_F(Options, TakeTheUpperBoundWhenTheNumberOverflows) {
     }
 }
 
+TEST_F(Options, TakeAModeByItsName) {
+    EXPECT_EQ(parse({"HAKMEM_MODE=safe"}), "");
+    EXPECT_EQ(hak_options.mode, static_cast<uint64_t>(MODE_SAFE));
+    EXPECT_EQ(parse({"HAKMEM_MODE=default"}), "");
+    EXPECT_TRUE(unchanged());
+}
+
+TEST_F(Options, KeepTheDefaultModeWhenTheNameIsUnknown) {
+    for (std::string bad : {"", "Safe", "SAFE", "saf", "safer", " safe", "safe ", "0", "1"}) {
+        EXPECT_EQ(parse({"HAKMEM_MODE=" + bad}),
+                  "hakmem: option HAKMEM_MODE=" + bad + " is none of default|safe; using default\n")
+            << bad;
+        EXPECT_TRUE(unchanged()) << bad;
+    }
+}
+
+TEST_F(Options, BoundWhatAllThreadsListsMayHold) {
+    EXPECT_EQ(parse({"HAKMEM_FRONT_MAX_MB=0"}), "");
+    EXPECT_EQ(hak_options.front_max_mb, 0u);
+    EXPECT_EQ(parse({"HAKMEM_FRONT_MAX_MB=1048577"}),
+              "hakmem: option HAKMEM_FRONT_MAX_MB=1048577 is out of range 0..1048576; "
+              "using 1048576\n");
+    EXPECT_EQ(hak_options.front_max_mb, 1048576u);
+    hak_options.front_max_mb = 32;
+    EXPECT_EQ(parse({"HAKMEM_FRONT_MAX_MB=32M"}),
+              "hakmem: option HAKMEM_FRONT_MAX_MB=32M is not a number in 0..1048576; using 32\n");
+    EXPECT_TRUE(unchanged());
+}
+
 TEST_F(Options, IgnoreNamesTheyDoNotKnow) {
     EXPECT_EQ(parse({"HAKMEM_NO_SUCH=1", "HAKMEM_=1", "HAKMEM_STAT=1", "HAKMEM_STATSX=1",
                      "hakmem_stats=1", "HAKMEM_PREWARM_SUPERSLABS_C8=1", "PATH=/bin", "=1", "",
@@ -139,6 +171,7 @@ TEST_F(Options, NeverQuoteControlCharacters) {
 TEST_F(Options, ArePrintedALineEach) {
     int ends[2];
     ASSERT_EQ(pipe(ends), 0);
+    hak_options.mode = MODE_SAFE;
     hak_options.warm_pool_size = 5;
     hak_options_print(ends[1]);
     close(ends[1]);
@@ -147,7 +180,9 @@ TEST_F(Options, ArePrintedALineEach) {
     close(ends[0]);
     ASSERT_GT(n, 0);
     all.resize(static_cast<size_t>(n));
+    EXPECT_NE(all.find("HAKMEM_MODE = safe  (default|safe)\n"), std::string::npos) << all;
     EXPECT_NE(all.find("HAKMEM_WARM_POOL_SIZE = 5  (1..12)\n"), std::string::npos) << all;
+    EXPECT_NE(all.find("HAKMEM_FRONT_MAX_MB = 32  (0..1048576)\n"), std::string::npos) << all;
     EXPECT_NE(all.find("HAKMEM_PREWARM_SUPERSLABS_C7 = 0  (0..4096)\n"), std::string::npos);
 }
 

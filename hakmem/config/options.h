@@ -14,7 +14,7 @@ struct options {
     uint64_t warm_pool_stats;                /* 1: the warm pool's table at exit */
     uint64_t warm_pool_size;                 /* slabs with free blocks, a class and thread: 1..12 */
     uint64_t warm_pool_prefill;              /* slabs taken ahead on a miss, at most: 0..12 */
-    uint64_t front_max_mb;                   /* all threads' lists together, MiB */
+    uint64_t front_max_mb;                   /* caps of all threads' lists, MiB */
     uint64_t superslab_max_cached;           /* empty superslabs in the LRU cache */
     uint64_t superslab_max_memory_mb;        /* their resident bytes, MiB */
     uint64_t superslab_ttl_sec;              /* their age, seconds */

@@ -1,4 +1,4 @@
-/* Address -> slab word: "whose is this?", for any pointer value, without a lock.
+/* Address -> slab word: "what is this?", for any pointer value, without a lock.
  *
  *   top[address >> 30] -> leaf (1 GiB): words[16384], one for each 64 KiB; records[512]
  *

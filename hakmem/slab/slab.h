@@ -5,11 +5,11 @@
  *
  * A slab is a run of `span` 64 KiB units cut into equal blocks of one class; the first unit is
  * its head and the others point back to it. A block's state is one bit: 1 = here and free.
- * Blocks in motion (in fronts and chains) carry a link in their first word and a mark in
+ * Blocks in motion (in lists and chains) carry a link in their first word and a mark in
  * their second.
  *
  * Invariant: popcount(free) + popcount(remote) + out == capacity, where out counts the blocks in
- * the program, in a front or in a chain.
+ * the program, in a list or in a chain.
  *
  * Who writes: the owner's thread everything, but the remote bits and the pending stack, which
  * any thread writes with atomic operations. An orphan's owner is whoever holds the shared pool's

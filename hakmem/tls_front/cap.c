@@ -63,6 +63,7 @@ void hak_caps_forget(struct heap *heap) {
         hak_cap_cool(heap, c);
     }
 }
+
 static void double_cap(struct heap *heap, unsigned c, uint32_t most) {
     uint32_t cap = heap->lists.of[c].cap;
     cap = cap == 0 ? 1 : cap * 2;

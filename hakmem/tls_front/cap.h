@@ -1,8 +1,8 @@
 /* How much a thread's lists may hold: nothing while a class is cold, more while it is busy, nothing
- * again when it rests. All threads together: at most HAKMEM_FRONT_MAX_MB beyond a small floor.
+ * again when it rests. All threads' caps: at most HAKMEM_FRONT_MAX_MB beyond a small floor.
  *
  *      cold --FRONT_COLD_TURNS turns--> 1, 2, 4 ... warm --the flow demands--> doubles to the bound
- *        ^------------------ unused in FRONT_REST_SWEEPS sweeps ----------------'
+ *        ^------------------ unchanged in FRONT_REST_SWEEPS sweeps -------------'
  *
  * So a thread that touches each size once and goes idle keeps nothing, without a call. The hot
  * path counts nothing: slow calls are counted, and sweeps compare what they see of the lists.
@@ -34,7 +34,7 @@ bool hak_cap_rests(struct list_pair *list);
 /* At each sweep: gives up half of what is above this thread's share while others are refused.
  * `threads` share the common bound. */
 void hak_caps_yield(struct heap *heap, uint64_t threads);
-/* What all threads' lists may hold beyond the floor, now. Bytes. */
+/* All threads' caps beyond the floor, now. Bytes. */
 uint64_t hak_caps_charged(void);
 #ifdef __cplusplus
 }

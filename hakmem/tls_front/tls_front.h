@@ -12,8 +12,9 @@
  * is handed over whole. Blocks that share a cache line (LINE_BYTES) are the exception: they are
  * sorted out before they are taken again, so that two threads do not write one line.
  *
- * The hot path is not guarded against signal handlers. Every slow path is (front_enter): a handler
- * that comes in between finds no lists, and is served aside, without a lock. */
+ * The hot path is not guarded against signal handlers; in safe mode it finds no lists at all. Every
+ * slow path is guarded (front_enter): a handler that comes in between finds no lists, and is served
+ * aside, without a lock. */
 #ifndef HAKMEM_TLS_FRONT_TLS_FRONT_H_
 #define HAKMEM_TLS_FRONT_TLS_FRONT_H_
 
@@ -106,7 +107,7 @@ void hak_front_flush(void);
 /* Ends the thread's heap. Later calls are served aside. */
 void hak_front_end(void);
 
-/* Bytes in the caller's lists and chains. Entered. */
+/* Bytes in the caller's lists. Entered. */
 uint64_t hak_front_bytes(void);
 struct front_stats {
     uint64_t threads, refills, hits, misses, prefilled;

@@ -1,5 +1,6 @@
-/* Chains in transit between threads: a bounded stock of each class, handed over whole. Above the
- * bound a chain is refused, and its owner drains it into the slabs' bitmaps.
+/* Chains in transit between threads: a stock of each class, handed over whole. The stock is
+ * bounded, and so are all together: a chain above a bound is refused, and its thread gives it back
+ * to the slabs.
  * A lock for each class, taken once a chain. */
 #ifndef HAKMEM_TRANSFER_TRANSFER_H_
 #define HAKMEM_TRANSFER_TRANSFER_H_

@@ -17,9 +17,10 @@ struct slab *hak_slab_of(const void *address) {
     struct superslab *ss = hak_registry_record(address);
     if (ss == NULL) return NULL;
     size_t index = ((uintptr_t)address >> SLAB_SHIFT) & (SLABS_PER_SUPERSLAB - 1);
-    struct slab *slab = &ss->slabs[index];
-    slab = &ss->slabs[load_relaxed(&slab->head)];
-    return load_relaxed(&slab->span) == 0 ? NULL : slab;
+    size_t head = load_relaxed(&ss->slabs[index].head);
+    struct slab *slab = &ss->slabs[head];
+    /* A unit in no use may still name the head of a longer run that it was in. */
+    return index - head < load_relaxed(&slab->span) ? slab : NULL;
 }
 
 void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {

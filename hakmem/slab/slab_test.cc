@@ -185,6 +185,18 @@ TEST_F(Slab, IsFoundFromEveryAddressInItsRun) {
     EXPECT_EQ(hak_slab_of(base), nullptr);
 }
 
+TEST_F(Slab, IsNotFoundFromUnitsOfALongerRunThatWasThere) {
+    slab *s = carve(CLASSES - 1, 4); /* 16 units */
+    hak_slab_uncarve(s);
+    s = carve(3, 4); /* one */
+    EXPECT_EQ(hak_slab_of(slab_base(s) + SLAB_BYTES - 1), s);
+    for (unsigned unit = 1; unit < 16; unit++) {
+        EXPECT_EQ(hak_slab_of(slab_base(s) + unit * SLAB_BYTES), nullptr) << unit;
+        EXPECT_EQ(hak_slab_give_remote(slab_base(s) + unit * SLAB_BYTES), SLAB_NOT_OURS) << unit;
+    }
+    hak_slab_uncarve(s);
+}
+
 TEST_F(Slab, RefusesPointersThatAreNotOurs) {
     int local = 0;
     EXPECT_EQ(hak_slab_of(&local), nullptr);

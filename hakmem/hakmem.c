@@ -188,9 +188,11 @@ static size_t block_bytes_of(const void *block, uint32_t word, const char *verb)
     }
     size_t bytes = hak_size_class[word_class(word)].block_bytes;
     struct slab *slab = hak_slab_of(block);
-    hak_check(slab != NULL && ((size_t)((const char *)block - slab_base(slab))) % bytes == 0, verb,
-              block, bytes, "the address is not the start of a block");
-    hak_check(!hak_front_is_marked(block), verb, block, bytes,
+    unsigned w;
+    uint64_t bit;
+    hak_check(slab != NULL && hak_slab_find(slab, block, &w, &bit) == SLAB_OK, verb, block, bytes,
+              "the address is not the start of a block");
+    hak_check(!hak_slab_has(slab, w, bit) && !hak_front_is_marked(block), verb, block, bytes,
               "the block was freed before; look for two owners of one pointer");
     return bytes;
 }

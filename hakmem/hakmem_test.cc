@@ -317,6 +317,22 @@ TEST(HakmemDeathTest, AForeignPointerStopsTheProgram) {
     EXPECT_EXIT(hak_usable_size(foreign), testing::KilledBySignal(SIGABRT), "^hakmem: invalid us");
 }
 
+TEST(HakmemDeathTest, WhatIsNoBlockHasNoSize) {
+    testing::FLAGS_gtest_death_test_style = "threadsafe";
+    char *kept = static_cast<char *>(hak_malloc(48)), *freed = static_cast<char *>(hak_malloc(48));
+    hak_free(freed);
+    hak_thread_idle(); /* back in its slab */
+    char *slab = kept - reinterpret_cast<uintptr_t>(kept) % (64 * KiB);
+    char *tail = slab + 64 * KiB - 16; /* 1365 blocks of 48 bytes, and 16 bytes */
+    auto aborts = testing::KilledBySignal(SIGABRT);
+    EXPECT_EXIT(hak_usable_size(freed), aborts, "^hakmem: invalid us.*was freed before");
+    EXPECT_EXIT(hak_realloc(freed, 48), aborts, "^hakmem: invalid re.*was freed before");
+    EXPECT_EXIT(hak_free_sized(freed, 48), aborts, "^hakmem: invalid free.*was freed before");
+    EXPECT_EXIT(hak_usable_size(tail), aborts, "^hakmem: invalid us.*not the start of a block");
+    EXPECT_EXIT(hak_realloc(tail, 99), aborts, "^hakmem: invalid re.*not the start of a block");
+    hak_free(kept);
+}
+
 TEST(HakmemDeathTest, AWrongSizeStopsTheProgram) {
     testing::FLAGS_gtest_death_test_style = "threadsafe";
     EXPECT_EXIT(hak_free_sized(hak_malloc(16), 100), testing::KilledBySignal(SIGABRT),

@@ -97,12 +97,18 @@ enum slab_result hak_slab_find(const struct slab *slab, const void *block, unsig
     return SLAB_OK;
 }
 
+bool hak_slab_has(const struct slab *slab, unsigned w, uint64_t bit) {
+    /* A block that the program holds was handed out by clearing its bit, before its address came
+     * to the thread that asks. */
+    return ((load_relaxed(&free_bits(slab)[w]) | load_relaxed(&remote_bits(slab)[w])) & bit) != 0;
+}
+
 enum slab_result hak_slab_give(struct slab *slab, void *block) {
     unsigned w;
     uint64_t bit;
     if (hak_slab_find(slab, block, &w, &bit) != SLAB_OK) return SLAB_INTERIOR;
+    if (hak_slab_has(slab, w, bit)) return SLAB_DOUBLE_FREE;
     uint64_t *word = &free_bits(slab)[w];
-    if ((load_relaxed(word) | load_relaxed(&remote_bits(slab)[w])) & bit) return SLAB_DOUBLE_FREE;
     store_relaxed(word, load_relaxed(word) | bit);
     if (w < slab->low) slab->low = (uint8_t)w;
     store_relaxed(&slab->out, (uint16_t)(slab->out - 1));

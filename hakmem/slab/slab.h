@@ -101,6 +101,9 @@ void *hak_slab_give_list(struct slab *slab, void *head, size_t *count, enum slab
 /* Where the bit of a block of `slab` is: word and bit. SLAB_OK or SLAB_INTERIOR. */
 enum slab_result hak_slab_find(const struct slab *slab, const void *block, unsigned *w,
                                uint64_t *bit);
+/* Any thread: the block of the bit is in its slab, not the program's. Exact for a block that the
+ * program holds. */
+bool hak_slab_has(const struct slab *slab, unsigned w, uint64_t bit);
 /* Any thread: gives the blocks of `bits` of word `w` back to a slab, whoever owns that, and tells
  * the owner. Returns the bits of those that were free already. */
 uint64_t hak_slab_give_remote_bits(struct slab *slab, unsigned w, uint64_t bits);

@@ -152,6 +152,23 @@ TEST_F(Slab, FindsADoubleFree) {
     hak_slab_check_invariant(s);
 }
 
+TEST_F(Slab, KnowsWhichBlocksItHas) {
+    slab *s = carve(3);
+    std::vector<char *> b = take(s, 3);
+    EXPECT_EQ(hak_slab_give(s, b[0]), SLAB_OK);
+    EXPECT_EQ(hak_slab_give_remote(b[1]), SLAB_OK);
+    auto has = [s](char *block) {
+        unsigned w = 0;
+        uint64_t bit = 0;
+        EXPECT_EQ(hak_slab_find(s, block, &w, &bit), SLAB_OK);
+        return hak_slab_has(s, w, bit);
+    };
+    EXPECT_TRUE(has(b[0]));
+    EXPECT_TRUE(has(b[1])); /* not collected yet */
+    EXPECT_FALSE(has(b[2]));
+    EXPECT_TRUE(has(slab_base(s) + 1000 * 64)); /* never handed out */
+}
+
 TEST_F(Slab, RefusesAddressesThatAreNoBlock) {
     for (unsigned c = 0; c < CLASSES; c++) {
         slab *s = carve(c, 1);

@@ -212,6 +212,7 @@ void hak_free_sized(void *block, size_t size) {
 }
 
 void hak_free_aligned_sized(void *block, size_t alignment, size_t size) {
+    if (block == NULL) return;
     hak_check(is_power_of_two(alignment) && ((uintptr_t)block & (alignment - 1)) == 0,
               "wrong alignment in free_aligned_sized", block, 0,
               "pass the alignment that the block was asked for with");

@@ -77,6 +77,13 @@ TEST(Hakmem, AZeroSizeGivesUniqueBlocks) {
     EXPECT_EQ(hak_usable_size(nullptr), 0u);
 }
 
+TEST(Hakmem, NullIsFreedWithWhateverWasAskedFor) {
+    hak_free_sized(nullptr, SIZE_MAX);
+    hak_free_aligned_sized(hak_aligned_alloc(3, 100), 3, 100); /* NULL and EINVAL */
+    hak_free_aligned_sized(nullptr, 0, 0);
+    EXPECT_EQ(errno, EINVAL);
+}
+
 void random_step(std::mt19937_64 &random, std::vector<held> &all) {
     if (all.empty() || (all.size() < 600 && random() % 2 != 0)) {
         held h = {nullptr, random_size(random), static_cast<unsigned char>(random())};

@@ -137,15 +137,16 @@ class State {
             FUZZ_CHECK((is_absurd(bytes) || refusals != 0) && errno == ENOMEM);
             return; /* the block is as it was: the invariant looks */
         }
-        FUZZ_CHECK(errno == kNoError && !is_absurd(bytes));
+        FUZZ_CHECK(!is_absurd(bytes));
+        /* A block that could not be moved stays, if it only had to shrink. */
+        bool stayed = address == block.address && refusals != 0;
+        FUZZ_CHECK(errno == kNoError || (stayed && errno == ENOMEM));
         if (bytes == 0) {
             FUZZ_CHECK(address == nullptr);
             return shadow_.Forget(i);
         }
         Shadow::CheckContents(address, block, std::min(bytes, block.usable));
         shadow_.Forget(i);
-        /* A block that could not be moved may stay larger than a fresh one. */
-        bool stayed = address == block.address && refusals != 0;
         shadow_.Add(address, stayed ? hak_usable_size(address) : bytes, 0);
     }
 

@@ -55,6 +55,7 @@ class State {
         if (op == 0 && models_[i].in_use()) op = 1;
         if (op != 0 && !models_[i].in_use() && op <= 8) i = AnyHead(i);
         if (op != 0 && op <= 8 && !models_[i].in_use()) return;
+        at_ = i;
         switch (op) {
         case 0:
             return Carve(i, static_cast<unsigned>(in.below(CLASSES)), in.below(kOwners));
@@ -77,7 +78,7 @@ class State {
             return hak_slab_set_owner(&ss->slabs[i], &owners[models_[i].owner]);
         case 9:
             return GiveRemote(in.byte() % 8 == 0 ? ss->base - 4 * MiB + in.number(3)
-                                                 : Address(AnyHead(i), in));
+                                                 : Address(at_ = AnyHead(i), in));
         case 10:
             return CollectPending(i % kOwners);
         default:
@@ -85,11 +86,13 @@ class State {
         }
     }
 
+    /* Block by block only where the last step was. */
     void CheckInvariant() const {
         for (unsigned i = 0; i < SLABS_PER_SUPERSLAB; i++) {
             FUZZ_CHECK((ss->slabs[i].pending != 0) == pending_[i]);
             if (models_[i].in_use()) {
                 CheckSlab(i);
+                if (i == at_) CheckBlocks(i);
                 i += hak_size_class[models_[i].c].span - 1;
             } else {
                 FUZZ_CHECK(registry_word(Base(i)) == WORD_UNUSED);
@@ -127,14 +130,19 @@ class State {
         const slab *s = &ss->slabs[i];
         unsigned span = hak_size_class[model.c].span;
         hak_slab_check_invariant(s);
-        unsigned remote = model.count(kRemote), out = model.count(kOut);
-        FUZZ_CHECK(s->out == out + remote);
-        FUZZ_CHECK(hak_slab_count_free(s) == model.blocks.size() - out);
         FUZZ_CHECK(s->owner == &owners[model.owner] && s->span == span);
         for (unsigned unit = i; unit < i + span; unit++) {
             FUZZ_CHECK(registry_word(Base(unit)) == word_of_class(model.c));
             FUZZ_CHECK(hak_slab_of(Base(unit) + SLAB_BYTES - 1) == s);
         }
+    }
+
+    void CheckBlocks(unsigned i) const {
+        const Model &model = models_[i];
+        const slab *s = &ss->slabs[i];
+        unsigned remote = model.count(kRemote), out = model.count(kOut);
+        FUZZ_CHECK(s->out == out + remote);
+        FUZZ_CHECK(hak_slab_count_free(s) == model.blocks.size() - out);
         for (size_t b = 0; b < model.blocks.size(); b++) {
             bool here = (ss->free_bits[i][b / 64] >> b % 64 & 1) != 0;
             FUZZ_CHECK(here == (model.blocks[b] == kHere));
@@ -337,6 +345,7 @@ class State {
     bool closed_[kOwners] = {};
     std::vector<unsigned> stacks_[kOwners]; /* the top is the last */
     unsigned came_ = 0;
+    unsigned at_ = 0; /* the slab of the last step */
 };
 
 } // namespace

@@ -310,6 +310,60 @@ TEST_F(Slab, RemoteFreesOfSeveralThreadsAllArrive) {
     hak_slab_check_invariant(t);
 }
 
+TEST_F(Slab, AListStopsAtTheBlockAtFault) {
+    slab *s = carve(3);
+    auto give = [s](std::vector<char *> list, size_t *count, slab_result *result) {
+        for (size_t i = 0; i < list.size(); i++) {
+            bool last = i + 1 == list.size();
+            /* What is at fault is not read. */
+            if (!last || list.size() == 1)
+                *reinterpret_cast<char **>(list[i]) = last ? nullptr : list[i + 1];
+        }
+        return hak_slab_give_list(s, list[0], count, result);
+    };
+    std::vector<char *> b = take(s, 6);
+    size_t count = 0;
+    slab_result result;
+    EXPECT_EQ(give({b[0], b[1], b[0] + 16}, &count, &result), b[0] + 16);
+    EXPECT_EQ(result, SLAB_INTERIOR);
+    char *tail = slab_base(s) + SLAB_BYTES; /* another's: no fault */
+    EXPECT_EQ(give({b[2], tail}, &count, &result), tail);
+    EXPECT_EQ(result, SLAB_OK);
+    EXPECT_EQ(give({b[3], b[1]}, &count, &result), b[1]);
+    EXPECT_EQ(result, SLAB_DOUBLE_FREE);
+    EXPECT_EQ(hak_slab_give_remote(b[4]), SLAB_OK);
+    EXPECT_EQ(give({b[5], b[4]}, &count, &result), b[4]);
+    EXPECT_EQ(result, SLAB_DOUBLE_FREE);
+    EXPECT_EQ(count, 5u);
+    EXPECT_EQ(collect_pending(), 1u);
+    EXPECT_EQ(s->out, 0);
+    hak_slab_check_invariant(s);
+}
+
+TEST_F(Slab, ANoteFindsBitsThatCameForTheNextLife) {
+    slab *s = carve(3);
+    std::vector<char *> b = take(s, 1);
+    EXPECT_EQ(hak_slab_give_remote(b[0]), SLAB_OK);
+    EXPECT_EQ(hak_slab_collect(s), 1u);
+    hak_slab_uncarve(s);
+    EXPECT_EQ(hak_slab_take_pending(&owner_), s);
+    ss_->remote_bits[0][0] = 1; /* a free that found the flag set meanwhile */
+    hak_slab_forward_pending(s);
+    EXPECT_EQ(s->pending, 1u);
+    EXPECT_EQ(hak_slab_take_pending(&owner_), s);
+    ss_->remote_bits[0][0] = 0;
+}
+
+TEST_F(Slab, ABlockThatComesBackTwiceAtOnceStopsTheProgram) {
+    testing::FLAGS_gtest_death_test_style = "threadsafe";
+    slab *s = carve(3);
+    std::vector<char *> b = take(s, 70);
+    EXPECT_EQ(hak_slab_give_remote(b[66]), SLAB_OK);
+    ss_->free_bits[0][1] |= uint64_t{1} << 2; /* the owner did not see the other's bit yet */
+    EXPECT_EXIT(hak_slab_collect(s), testing::KilledBySignal(SIGABRT),
+                "^hakmem: double free: block 0x[0-9a-f]+ \\(size class 64 bytes\\); two threads");
+}
+
 TEST_F(Slab, ConcurrentDoubleFreesAreFoundOnce) {
     slab *s = carve(2);
     std::vector<char *> blocks = take(s, 1365);

@@ -188,9 +188,11 @@ static size_t block_bytes_of(const void *block, uint32_t word, const char *verb)
     }
     size_t bytes = hak_size_class[word_class(word)].block_bytes;
     struct slab *slab = hak_slab_of(block);
-    hak_check(slab != NULL && ((size_t)((const char *)block - slab_base(slab))) % bytes == 0, verb,
-              block, bytes, "the address is not the start of a block");
-    hak_check(!hak_front_is_marked(block), verb, block, bytes,
+    unsigned w;
+    uint64_t bit;
+    hak_check(slab != NULL && hak_slab_find(slab, block, &w, &bit) == SLAB_OK, verb, block, bytes,
+              "the address is not the start of a block");
+    hak_check(!hak_slab_has(slab, w, bit) && !hak_front_is_marked(block), verb, block, bytes,
               "the block was freed before; look for two owners of one pointer");
     return bytes;
 }
@@ -210,6 +212,7 @@ void hak_free_sized(void *block, size_t size) {
 }
 
 void hak_free_aligned_sized(void *block, size_t alignment, size_t size) {
+    if (block == NULL) return;
     hak_check(is_power_of_two(alignment) && ((uintptr_t)block & (alignment - 1)) == 0,
               "wrong alignment in free_aligned_sized", block, 0,
               "pass the alignment that the block was asked for with");

@@ -50,7 +50,8 @@ HAK_API void hak_free(void *block);
 /* Gives `block` back; `size` is what it was asked for with (C23 free_sized). */
 HAK_API void hak_free_sized(void *block, size_t size);
 
-/* Gives `block` back; `alignment`, `size` are what it was asked for with (C23). */
+/* Gives `block` back; `alignment`, `size` are what it was asked for with (C23). NULL is ignored:
+ * it is what an alignment that is none was given. */
 HAK_API void hak_free_aligned_sized(void *block, size_t alignment, size_t size);
 
 /* A block of `size` bytes at a multiple of `alignment`, a power of two; else NULL and EINVAL. */

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <deque>
@@ -12,8 +13,10 @@
 #include <thread>
 #include <vector>
 
+#include "hakmem/os_backend/os_backend.h"
 #include "hakmem/size_class/size_class.h"
 #include "hakmem/slab/slab.h"
+#include "hakmem/tls_front/tls_front.h"
 
 namespace {
 
@@ -76,6 +79,13 @@ TEST(Hakmem, AZeroSizeGivesUniqueBlocks) {
     hak_free(c);
     hak_free(nullptr);
     EXPECT_EQ(hak_usable_size(nullptr), 0u);
+}
+
+TEST(Hakmem, NullIsFreedWithWhateverWasAskedFor) {
+    hak_free_sized(nullptr, SIZE_MAX);
+    hak_free_aligned_sized(hak_aligned_alloc(3, 100), 3, 100); /* NULL and EINVAL */
+    hak_free_aligned_sized(nullptr, 0, 0);
+    EXPECT_EQ(errno, EINVAL);
 }
 
 void random_step(std::mt19937_64 &random, std::vector<held> &all) {
@@ -332,12 +342,137 @@ TEST(HakmemDeathTest, AForeignPointerStopsTheProgram) {
     EXPECT_EXIT(hak_usable_size(foreign), testing::KilledBySignal(SIGABRT), "^hakmem: invalid us");
 }
 
+TEST(HakmemDeathTest, WhatIsNoBlockHasNoSize) {
+    testing::FLAGS_gtest_death_test_style = "threadsafe";
+    char *kept = static_cast<char *>(hak_malloc(48)), *freed = static_cast<char *>(hak_malloc(48));
+    hak_free(freed);
+    hak_thread_idle(); /* back in its slab */
+    char *slab = kept - reinterpret_cast<uintptr_t>(kept) % (64 * KiB);
+    char *tail = slab + 64 * KiB - 16; /* 1365 blocks of 48 bytes, and 16 bytes */
+    auto aborts = testing::KilledBySignal(SIGABRT);
+    EXPECT_EXIT(hak_usable_size(freed), aborts, "^hakmem: invalid us.*was freed before");
+    EXPECT_EXIT(hak_realloc(freed, 48), aborts, "^hakmem: invalid re.*was freed before");
+    EXPECT_EXIT(hak_free_sized(freed, 48), aborts, "^hakmem: invalid free.*was freed before");
+    void *large = hak_malloc(3 * MiB);
+    EXPECT_EXIT(hak_usable_size(static_cast<char *>(large) + 16), aborts, "inside a large block");
+    hak_free(large);
+    EXPECT_EXIT(hak_usable_size(tail), aborts, "^hakmem: invalid us.*not the start of a block");
+    EXPECT_EXIT(hak_realloc(tail, 99), aborts, "^hakmem: invalid re.*not the start of a block");
+    hak_free(kept);
+}
+
 TEST(HakmemDeathTest, AWrongSizeStopsTheProgram) {
     testing::FLAGS_gtest_death_test_style = "threadsafe";
     EXPECT_EXIT(hak_free_sized(hak_malloc(16), 100), testing::KilledBySignal(SIGABRT),
                 "^hakmem: wrong size in free_sized: ");
     EXPECT_EXIT(hak_free_aligned_sized(hak_malloc(16), 3, 16), testing::KilledBySignal(SIGABRT),
                 "^hakmem: wrong alignment in free_aligned_sized: ");
+}
+
+/* ---- Short of memory, and inside a slow path --------------------------------------------- */
+
+/* The system refuses memory for as long as this lives. */
+struct no_memory {
+    no_memory() {
+        hak_os_set_fault([](os_call call) { return call != OS_UNMAP && call != OS_PURGE; });
+    }
+    ~no_memory() { hak_os_set_fault(nullptr); }
+};
+
+/* Blocks of `size` bytes until there are no more. */
+std::vector<void *> take_all(size_t size) {
+    std::vector<void *> blocks;
+    errno = 0;
+    while (void *b = hak_malloc(size)) blocks.push_back(b);
+    EXPECT_EQ(errno, ENOMEM);
+    return blocks;
+}
+
+TEST(Hakmem, WithoutMemoryEveryCallSaysSoAndWorksAgainLater) {
+    void *kept = hak_malloc(200000), *large = hak_malloc(3 * MiB);
+    std::memset(large, 0x5a, 3 * MiB);
+    {
+        no_memory now;
+        std::vector<void *> blocks = take_all(150000), small = take_all(700);
+        EXPECT_EQ(hak_calloc(7, 100), nullptr);
+        EXPECT_EQ(hak_calloc(1000, 1000), nullptr);
+        EXPECT_EQ(hak_aligned_alloc(1 * MiB, 100), nullptr);
+        void *out = kept;
+        errno = 0;
+        EXPECT_EQ(hak_posix_memalign(&out, 4096, 10000), ENOMEM);
+        EXPECT_EQ(errno, 0);
+        EXPECT_EQ(out, kept);
+        EXPECT_EQ(hak_realloc(kept, 900000), nullptr);
+        EXPECT_EQ(hak_realloc(large, 5 * MiB), nullptr);
+        EXPECT_EQ(hak_realloc(kept, 20000), kept); /* it is large enough */
+        EXPECT_EQ(static_cast<unsigned char *>(large)[3 * MiB - 1], 0x5a);
+        for (void *b : blocks) hak_free(b);
+        for (void *b : small) hak_free(b);
+    }
+    kept = hak_reallocarray(kept, 3, 300000);
+    EXPECT_NE(kept, nullptr);
+    hak_free(kept);
+    hak_free(large);
+}
+
+TEST(Hakmem, WhatIsFreeElsewhereServesWhenMemoryIsShort) {
+    std::vector<void *> blocks;
+    for (int i = 0; i < 400; i++) blocks.push_back(hak_malloc(700));
+    for (void *b : blocks) hak_free(b); /* some stay in the thread's lists */
+    no_memory now;
+    blocks = take_all(600000);
+    /* The slabs that those blocks kept are free again. */
+    EXPECT_EQ(stats().front_bytes, 0u);
+    for (void *b : blocks) hak_free(b);
+}
+
+TEST(Hakmem, AThreadThatGetsNoHeapIsServedAside) {
+    uint64_t threads = stats().threads;
+    void *ours = hak_malloc(100);
+    std::vector<std::thread> holders; /* of every heap that could be recycled */
+    std::atomic<int> holding{0};
+    std::mutex end;
+    end.lock();
+    for (int t = 0; t < 40; t++) {
+        holders.emplace_back([&] {
+            hak_free(hak_malloc(1));
+            holding++;
+            std::lock_guard<std::mutex> lock(end);
+        });
+    }
+    while (holding != 40) std::this_thread::yield();
+    std::thread([&] {
+        hak_os_set_fault([](os_call call) { return call == OS_META; });
+        void *b = hak_malloc(10);
+        hak_free(ours);
+        hak_os_set_fault(nullptr);
+        EXPECT_EQ(stats().threads, threads + 40);
+        ASSERT_NE(b, nullptr);
+        EXPECT_GT(hak_usable_size(b), 4000u); /* a mapping */
+        hak_free(b);
+    }).join();
+    end.unlock();
+    for (auto &t : holders) t.join();
+}
+
+TEST(Hakmem, CallsInsideASlowPathAreServedAside) {
+    uint64_t live = stats().live_bytes;
+    void *small = hak_malloc(100), *large = hak_malloc(3 * MiB);
+    ASSERT_TRUE(front_enter());
+    EXPECT_FALSE(hak_trim(0));
+    hak_thread_idle();
+    void *aside = hak_malloc(10), *zero = hak_calloc(1, 5000);
+    EXPECT_GE(hak_usable_size(aside), 10u);
+    EXPECT_EQ(static_cast<char *>(zero)[4999], 0);
+    large = hak_realloc(large, 5 * MiB); /* copied */
+    zero = hak_realloc(zero, 9000);
+    hak_free(small);
+    hak_free(large);
+    hak_free(aside);
+    hak_free(zero);
+    EXPECT_EQ(hak_malloc(SIZE_MAX), nullptr);
+    front_leave();
+    EXPECT_EQ(stats().live_bytes, live);
 }
 
 } // namespace

@@ -36,8 +36,9 @@
 #define FRONT_CLASS_BLOCKS 512
 #define FRONT_MEDIUM_BYTES (1 * MiB)
 /* A cold class keeps nothing that was freed. It is warm after its blocks have turned so often from
- * going out to going in: then its cap doubles at each slow call, to so many bytes; beyond that, only
- * as the flow demands. Blocks are taken ahead up to as many bytes, and go back at the next free. */
+ * going out to going in: then its cap doubles at each slow call, to so many bytes; beyond that,
+ * only as the flow demands. Blocks are taken ahead up to as many bytes, and go back at the next
+ * free. */
 #define FRONT_COLD_TURNS 6
 #define FRONT_WARM_BYTES (8 * KiB)
 /* Slow calls of a thread between two looks for classes that rest; a class is cold again when its

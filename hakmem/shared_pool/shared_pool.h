@@ -1,7 +1,7 @@
 /* Everyone's slabs and superslabs: staged acquisition, tiers, the LRU cache, purging.
  *
  * Stages, each O(1), in order: partial, resident, cached while it has pages, purged, cached without
- * pages, mapped (enum hak_stage).
+ * pages, mapped (enum pool_stage).
  * A superslab with used slabs is in two buckets: by its longest unused run, and by its longest
  * unused run whose pages are there. The smallest bucket that fits serves, so fuller superslabs
  * fill first and the emptier ones (DRAINING) empty.
@@ -57,7 +57,8 @@ void hak_shared_pool_orphan_all(struct slab_owner *owner);
 void hak_shared_pool_repair(struct slab_owner *mine);
 /* Fills the partial stage with `count` superslabs' worth of resident slabs of class `c`. */
 bool hak_shared_pool_prewarm(unsigned c, unsigned count);
-/* Empties the stock, and purges empty slabs down to `keep` resident bytes. Returns the bytes that went back. */
+/* Empties the stock, and purges empty slabs down to `keep` resident bytes. Returns the bytes that
+ * went back. */
 size_t hak_shared_pool_trim(size_t keep);
 /* Unmaps the empty superslabs: for when address space has run out. For SCARCE_MS from
  * then on they are unmapped as they empty. Returns bytes. */

@@ -36,8 +36,8 @@ bool hak_stock_push(struct slab *slab) {
 }
 
 struct slab *hak_stock_pop(void) {
-    /* Acquire pairs with the push: the link is seen. The slab may be popped by another meanwhile and
-     * its link be anything; records are never unmapped, and the count in the top tells. */
+    /* Acquire pairs with the push: the link is seen. The slab may be popped by another meanwhile
+     * and its link be anything; records are never unmapped, and the count in the top tells. */
     uint64_t seen = load_acquire(&top), after;
     struct slab *slab;
     do {

@@ -1,6 +1,6 @@
 /* The stock: empty slabs of one unit whose pages are there, for any thread and class. A lock-free
- * stack, bounded. Its slabs are in no use (their words are WORD_UNUSED) while their superslab's mask
- * still has them, so that nobody else carves them. Internal to the layer. */
+ * stack, bounded. Its slabs are in no use (their words are WORD_UNUSED), but their superslab's mask
+ * has them still, so that nobody else carves them. Internal to the layer. */
 #ifndef HAKMEM_SHARED_POOL_STOCK_H_
 #define HAKMEM_SHARED_POOL_STOCK_H_
 

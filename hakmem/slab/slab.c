@@ -19,9 +19,10 @@ struct slab *hak_slab_of(const void *address) {
     struct superslab *ss = hak_registry_record(address);
     if (ss == NULL) return NULL;
     size_t index = ((uintptr_t)address >> SLAB_SHIFT) & (SLABS_PER_SUPERSLAB - 1);
-    struct slab *slab = &ss->slabs[index];
-    slab = &ss->slabs[load_relaxed(&slab->head)];
-    return load_relaxed(&slab->span) == 0 ? NULL : slab;
+    size_t head = load_relaxed(&ss->slabs[index].head);
+    struct slab *slab = &ss->slabs[head];
+    /* A unit in no use may still name the head of a longer run that it was in. */
+    return index - head < load_relaxed(&slab->span) ? slab : NULL;
 }
 
 void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
@@ -99,12 +100,18 @@ enum slab_result hak_slab_find(const struct slab *slab, const void *block, unsig
     return SLAB_OK;
 }
 
+bool hak_slab_has(const struct slab *slab, unsigned w, uint64_t bit) {
+    /* A block that the program holds was handed out by clearing its bit, before its address came
+     * to the thread that asks. */
+    return ((load_relaxed(&free_bits(slab)[w]) | load_relaxed(&remote_bits(slab)[w])) & bit) != 0;
+}
+
 enum slab_result hak_slab_give(struct slab *slab, void *block) {
     unsigned w;
     uint64_t bit;
     if (hak_slab_find(slab, block, &w, &bit) != SLAB_OK) return SLAB_INTERIOR;
+    if (hak_slab_has(slab, w, bit)) return SLAB_DOUBLE_FREE;
     uint64_t *word = &free_bits(slab)[w];
-    if ((load_relaxed(word) | load_relaxed(&remote_bits(slab)[w])) & bit) return SLAB_DOUBLE_FREE;
     store_relaxed(word, load_relaxed(word) | bit);
     if (w < slab->low) slab->low = (uint8_t)w;
     store_relaxed(&slab->out, (uint16_t)(slab->out - 1));

@@ -13,7 +13,8 @@
  *
  * Who writes: the owner's thread everything, but the remote bits and the pending stack, which
  * any thread writes with atomic operations. An orphan's owner is whoever holds the shared pool's
- * lock; a slab in no use belongs to whoever took it out of its superslab or out of the stock. Refuses: choosing slabs, address space. */
+ * lock; a slab in no use belongs to whoever took it out of its superslab or out of the stock.
+ * Refuses: choosing slabs, address space. */
 #ifndef HAKMEM_SLAB_SLAB_H_
 #define HAKMEM_SLAB_SLAB_H_
 
@@ -106,6 +107,9 @@ void *hak_slab_give_list(struct slab *slab, void *head, size_t *count, enum slab
 /* Where the bit of a block of `slab` is: word and bit. SLAB_OK or SLAB_INTERIOR. */
 enum slab_result hak_slab_find(const struct slab *slab, const void *block, unsigned *w,
                                uint64_t *bit);
+/* Any thread: the block of the bit is in its slab, not the program's. Exact for a block that the
+ * program holds. */
+bool hak_slab_has(const struct slab *slab, unsigned w, uint64_t bit);
 /* Any thread: gives the blocks of `bits` of word `w` back to a slab, whoever owns that, and tells
  * the owner. Returns the bits of those that were free already. */
 uint64_t hak_slab_give_remote_bits(struct slab *slab, unsigned w, uint64_t bits);

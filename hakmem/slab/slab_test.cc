@@ -152,6 +152,23 @@ TEST_F(Slab, FindsADoubleFree) {
     hak_slab_check_invariant(s);
 }
 
+TEST_F(Slab, KnowsWhichBlocksItHas) {
+    slab *s = carve(3);
+    std::vector<char *> b = take(s, 3);
+    EXPECT_EQ(hak_slab_give(s, b[0]), SLAB_OK);
+    EXPECT_EQ(hak_slab_give_remote(b[1]), SLAB_OK);
+    auto has = [s](char *block) {
+        unsigned w = 0;
+        uint64_t bit = 0;
+        EXPECT_EQ(hak_slab_find(s, block, &w, &bit), SLAB_OK);
+        return hak_slab_has(s, w, bit);
+    };
+    EXPECT_TRUE(has(b[0]));
+    EXPECT_TRUE(has(b[1])); /* not collected yet */
+    EXPECT_FALSE(has(b[2]));
+    EXPECT_TRUE(has(slab_base(s) + 1000 * 64)); /* never handed out */
+}
+
 TEST_F(Slab, RefusesAddressesThatAreNoBlock) {
     for (unsigned c = 0; c < CLASSES; c++) {
         slab *s = carve(c, 1);
@@ -183,6 +200,18 @@ TEST_F(Slab, IsFoundFromEveryAddressInItsRun) {
     EXPECT_EQ(registry_word(base + 15 * SLAB_BYTES), word_of_class(c));
     hak_slab_uncarve(s);
     EXPECT_EQ(hak_slab_of(base), nullptr);
+}
+
+TEST_F(Slab, IsNotFoundFromUnitsOfALongerRunThatWasThere) {
+    slab *s = carve(CLASSES - 1, 4); /* 16 units */
+    hak_slab_uncarve(s);
+    s = carve(3, 4); /* one */
+    EXPECT_EQ(hak_slab_of(slab_base(s) + SLAB_BYTES - 1), s);
+    for (unsigned unit = 1; unit < 16; unit++) {
+        EXPECT_EQ(hak_slab_of(slab_base(s) + unit * SLAB_BYTES), nullptr) << unit;
+        EXPECT_EQ(hak_slab_give_remote(slab_base(s) + unit * SLAB_BYTES), SLAB_NOT_OURS) << unit;
+    }
+    hak_slab_uncarve(s);
 }
 
 TEST_F(Slab, RefusesPointersThatAreNotOurs) {
@@ -279,6 +308,60 @@ TEST_F(Slab, RemoteFreesOfSeveralThreadsAllArrive) {
     EXPECT_EQ(owner_.pending, nullptr);
     hak_slab_check_invariant(s);
     hak_slab_check_invariant(t);
+}
+
+TEST_F(Slab, AListStopsAtTheBlockAtFault) {
+    slab *s = carve(3);
+    auto give = [s](std::vector<char *> list, size_t *count, slab_result *result) {
+        for (size_t i = 0; i < list.size(); i++) {
+            bool last = i + 1 == list.size();
+            /* What is at fault is not read. */
+            if (!last || list.size() == 1)
+                *reinterpret_cast<char **>(list[i]) = last ? nullptr : list[i + 1];
+        }
+        return hak_slab_give_list(s, list[0], count, result);
+    };
+    std::vector<char *> b = take(s, 6);
+    size_t count = 0;
+    slab_result result;
+    EXPECT_EQ(give({b[0], b[1], b[0] + 16}, &count, &result), b[0] + 16);
+    EXPECT_EQ(result, SLAB_INTERIOR);
+    char *tail = slab_base(s) + SLAB_BYTES; /* another's: no fault */
+    EXPECT_EQ(give({b[2], tail}, &count, &result), tail);
+    EXPECT_EQ(result, SLAB_OK);
+    EXPECT_EQ(give({b[3], b[1]}, &count, &result), b[1]);
+    EXPECT_EQ(result, SLAB_DOUBLE_FREE);
+    EXPECT_EQ(hak_slab_give_remote(b[4]), SLAB_OK);
+    EXPECT_EQ(give({b[5], b[4]}, &count, &result), b[4]);
+    EXPECT_EQ(result, SLAB_DOUBLE_FREE);
+    EXPECT_EQ(count, 5u);
+    EXPECT_EQ(collect_pending(), 1u);
+    EXPECT_EQ(s->out, 0);
+    hak_slab_check_invariant(s);
+}
+
+TEST_F(Slab, ANoteFindsBitsThatCameForTheNextLife) {
+    slab *s = carve(3);
+    std::vector<char *> b = take(s, 1);
+    EXPECT_EQ(hak_slab_give_remote(b[0]), SLAB_OK);
+    EXPECT_EQ(hak_slab_collect(s), 1u);
+    hak_slab_uncarve(s);
+    EXPECT_EQ(hak_slab_take_pending(&owner_), s);
+    ss_->remote_bits[0][0] = 1; /* a free that found the flag set meanwhile */
+    hak_slab_forward_pending(s);
+    EXPECT_EQ(s->pending, 1u);
+    EXPECT_EQ(hak_slab_take_pending(&owner_), s);
+    ss_->remote_bits[0][0] = 0;
+}
+
+TEST_F(Slab, ABlockThatComesBackTwiceAtOnceStopsTheProgram) {
+    testing::FLAGS_gtest_death_test_style = "threadsafe";
+    slab *s = carve(3);
+    std::vector<char *> b = take(s, 70);
+    EXPECT_EQ(hak_slab_give_remote(b[66]), SLAB_OK);
+    ss_->free_bits[0][1] |= uint64_t{1} << 2; /* the owner did not see the other's bit yet */
+    EXPECT_EXIT(hak_slab_collect(s), testing::KilledBySignal(SIGABRT),
+                "^hakmem: double free: block 0x[0-9a-f]+ \\(size class 64 bytes\\); two threads");
 }
 
 TEST_F(Slab, ConcurrentDoubleFreesAreFoundOnce) {

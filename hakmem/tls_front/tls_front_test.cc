@@ -369,18 +369,44 @@ TEST(TlsFront, HeapsAreRecycled) {
     EXPECT_EQ(seen.size(), 1u);
 }
 
-TEST(TlsFront, FindsADoubleFree) {
-    testing::FLAGS_gtest_death_test_style = "threadsafe";
-    EXPECT_EXIT(
-        {
-            hak_front_start();
-            warm_up(kClass);
-            void *a = allocate(kClass);
-            give(a);
-            give(a);
-        },
-        testing::KilledBySignal(SIGABRT),
-        "^hakmem: double free: block 0x[0-9a-f]+ \\(size class 64 bytes\\);");
+TEST(TlsFront, BeginsAndEndsOnce) {
+    std::thread([] {
+        EXPECT_TRUE(front_enter());
+        hak_front_end(); /* not inside a slow path */
+        EXPECT_FALSE(hak_front_start());
+        front_leave();
+        EXPECT_TRUE(hak_front_start());
+        heap *mine = hak_front.heap;
+        EXPECT_TRUE(hak_front_start());
+        EXPECT_EQ(hak_front.heap, mine);
+        EXPECT_TRUE(front_enter());
+        hak_front_drain_transfer();
+        front_leave();
+        hak_front_end();
+        hak_front_end();
+        EXPECT_EQ(hak_front.heap, nullptr);
+    }).join();
+    std::thread([] {
+        EXPECT_TRUE(front_enter()); /* without a heap there is nothing to give back */
+        hak_front_drain_transfer();
+        hak_front_flush();
+        front_leave();
+        hak_front_end();
+        EXPECT_EQ(hak_front.busy, unsigned{FRONT_ENDED});
+    }).join();
+}
+
+TEST(TlsFront, CountsAClassByItself) {
+    in_a_thread([] {
+        constexpr unsigned kRare = 77;
+        front_stats before, all, one;
+        hak_front_stats(&before, kRare);
+        give(allocate(kRare));
+        hak_front_stats(&one, kRare);
+        hak_front_stats(&all, CLASSES);
+        EXPECT_EQ(one.hits + one.misses, before.hits + before.misses + 1);
+        EXPECT_GE(all.hits + all.misses, one.hits + one.misses);
+    });
 }
 
 } // namespace

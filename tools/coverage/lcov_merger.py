@@ -12,7 +12,7 @@ import re
 
 
 def read_records(path, hits):
-    """Adds the DA (line) and FNDA (function) counts of one lcov file to `hits`."""
+    """Adds the DA (line), BRDA (branch) and FNDA (function) counts of one lcov file to `hits`."""
     source = None
     for line in path.read_text(errors="replace").splitlines():
         if line.startswith("SF:"):
@@ -20,6 +20,10 @@ def read_records(path, hits):
         elif line.startswith("DA:") and source:
             number, count = line[3:].split(",")[:2]
             hits[source]["lines"][int(number)] += int(count)
+        elif line.startswith("BRDA:") and source:
+            branch, count = line[5:].rsplit(",", 1)
+            # "-": the condition was never reached.
+            hits[source]["branches"][branch] += 0 if count == "-" else int(count)
         elif line.startswith("FN:") and source:
             number, name = line[3:].split(",", 1)
             hits[source]["functions"][name] = int(number)
@@ -28,6 +32,10 @@ def read_records(path, hits):
             hits[source]["calls"][name] += int(count)
         elif line == "end_of_record":
             source = None
+
+
+def covered(counts):
+    return sum(1 for count in counts.values() if count)
 
 
 def write_records(output, hits, filters):
@@ -40,8 +48,11 @@ def write_records(output, hits, filters):
             output.write(f"FN:{number},{name}\nFNDA:{record['calls'][name]},{name}\n")
         for number, count in sorted(record["lines"].items()):
             output.write(f"DA:{number},{count}\n")
-        covered = sum(1 for count in record["lines"].values() if count)
-        output.write(f"LH:{covered}\nLF:{len(record['lines'])}\nend_of_record\n")
+        branches = record["branches"]
+        for branch in sorted(branches, key=lambda name: [int(n) for n in name.split(",")]):
+            output.write(f"BRDA:{branch},{branches[branch]}\n")
+        output.write(f"BRH:{covered(branches)}\nBRF:{len(branches)}\n")
+        output.write(f"LH:{covered(record['lines'])}\nLF:{len(record['lines'])}\nend_of_record\n")
 
 
 def main():
@@ -63,6 +74,7 @@ def main():
     hits = collections.defaultdict(
         lambda: {
             "lines": collections.Counter(),
+            "branches": collections.Counter(),
             "functions": {},
             "calls": collections.Counter(),
         })

@@ -21,6 +21,8 @@ struct Case {
     std::string name;  // in JSON: no spaces
     std::string title; // in tables and sentences
     Params params;     // with "cycles" when Defaults::cycles_by_case
+    // Bench::case_report writes its part of the report, and the verdict leaves it out.
+    bool own_report = false;
 };
 
 // What runs in a child, with one allocator. The harness calls each step on every thread
@@ -44,7 +46,11 @@ class Workload {
     // What all threads worked in the last Run or RunEmpty, added up: ns a pair is of it. Zero: they
     // never wait, and work as long as the step takes. Called when all have returned.
     virtual double worked_ns() const { return 0; }
+    // What Run found out itself, by name; part of ChildResult::values. Called after all else.
+    virtual std::map<std::string, double> figures() const { return {}; }
 };
+
+struct CaseSummary;
 
 struct Bench {
     std::string name;
@@ -54,6 +60,8 @@ struct Bench {
     double operations_a_pair = 2; // of Workload::operations for one malloc and its free
     std::function<std::vector<Case>(const Options &)> cases;
     std::function<std::unique_ptr<Workload>(const Params &)> make_workload;
+    // The table and the sentences of a case with own_report.
+    std::function<std::string(const CaseSummary &)> case_report;
 };
 
 } // namespace hak_bench

@@ -37,7 +37,7 @@ int BenchMain(int argc, char **argv, const Bench &bench) {
     const std::vector<CaseSummary> summaries = Summarize(bench, cases, allocators.found, results);
     const std::string report = options.json
                                    ? JsonReport(bench, options, summaries, DescribeMachine())
-                                   : TextReport(options, summaries, DescribeMachine());
+                                   : TextReport(bench, options, summaries, DescribeMachine());
     std::fputs(report.c_str(), stdout);
     return 0;
 }

@@ -47,15 +47,18 @@ std::string CaseReport(const CaseSummary &summary) {
 
 } // namespace
 
-std::string TextReport(const Options &options, const std::vector<CaseSummary> &summaries,
-                       const Machine &machine) {
+std::string TextReport(const Bench &bench, const Options &options,
+                       const std::vector<CaseSummary> &summaries, const Machine &machine) {
     const std::string steps =
         options.cycles == 0 ? "by case" : absl::StrFormat("%d", options.cycles);
     std::string out = absl::StrFormat(
         "%s, %d cores, Linux %s, THP %s; threads: %d, steps a thread: %s, rounds: %d, seed: %u\n\n",
         machine.cpu, machine.cores, machine.kernel, machine.thp, options.threads, steps,
         options.rounds, options.seed);
-    for (const CaseSummary &summary : summaries) out += CaseReport(summary);
+    for (const CaseSummary &summary : summaries) {
+        const bool own = summary.bench_case.own_report;
+        out += own ? bench.case_report(summary) + "\n" : CaseReport(summary);
+    }
     for (const std::string &sentence : Verdict(summaries)) out += sentence + "\n";
     return out;
 }

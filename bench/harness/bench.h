@@ -57,6 +57,8 @@ struct Bench {
     std::string usage; // the first lines of --help
     std::vector<std::string> own_flags;
     Defaults defaults;
+    // The first child after a pause is slow; it runs once more than it counts.
+    bool first_is_ignored = true;
     double operations_a_pair = 2; // of Workload::operations for one malloc and its free
     std::function<std::vector<Case>(const Options &)> cases;
     std::function<std::unique_ptr<Workload>(const Params &)> make_workload;

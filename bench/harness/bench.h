@@ -51,6 +51,13 @@ class Workload {
 };
 
 struct CaseSummary;
+struct Row;
+
+// A column that a bench adds to its tables.
+struct Column {
+    std::string title;
+    std::function<std::string(const Row &)> cell;
+};
 
 struct Bench {
     std::string name;
@@ -60,6 +67,8 @@ struct Bench {
     // The first child after a pause is slow; it runs once more than it counts.
     bool first_is_ignored = true;
     double operations_a_pair = 2; // of Workload::operations for one malloc and its free
+    std::string pair = "pair";    // what tables call so many operations
+    std::vector<Column> columns;
     std::function<std::vector<Case>(const Options &)> cases;
     std::function<std::unique_ptr<Workload>(const Params &)> make_workload;
     // The table and the sentences of a case with own_report.

@@ -96,6 +96,17 @@ TEST(Report, LeavesACaseOfItsOwnToTheBench) {
     EXPECT_TRUE(Verdict(summaries).empty());
 }
 
+TEST(Report, AddsTheColumnsOfTheBench) {
+    Bench bench;
+    bench.pair = "realloc";
+    bench.columns = {{"added", [](const Row &row) { return row.allocator.name + "'s"; }}};
+    const auto summaries = SummaryOf({{"system", ""}}, {{Round(1000, 0)}});
+    const std::string text = TextReport(bench, Options(), summaries, Machine());
+    EXPECT_NE(text.find("ns a realloc"), std::string::npos) << text;
+    EXPECT_NE(text.find("added\n"), std::string::npos) << text;
+    EXPECT_NE(text.find("system's\n"), std::string::npos) << text;
+}
+
 TEST(Report, ShowsHakmemsSlabRequests) {
     ChildResult round = Round(1000, 0);
     round.values["hak_warm_hits"] = 999;

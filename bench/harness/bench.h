@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/harness/allocators.h"
 #include "bench/harness/flags.h"
 
 namespace hak_bench {
@@ -71,6 +72,8 @@ struct Bench {
     std::vector<Column> columns;
     std::function<std::vector<Case>(const Options &)> cases;
     std::function<std::unique_ptr<Workload>(const Params &)> make_workload;
+    // When set: what is run in place of the allocators that --allocators names.
+    std::function<std::vector<Allocator>(const std::vector<Allocator> &)> configurations;
     // The table and the sentences of a case with own_report.
     std::function<std::string(const CaseSummary &)> case_report;
 };

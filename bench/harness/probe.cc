@@ -101,6 +101,8 @@ std::map<std::string, double> HakmemCounts() {
     stats.size = sizeof(stats);
     if (!stats_get(&stats)) return {};
     return {
+        {"purged_bytes", static_cast<double>(stats.purged_bytes)},
+        {"superslabs", static_cast<double>(stats.superslabs)},
         {"front_refills", static_cast<double>(stats.front_refills)},
         {"warm_hits", static_cast<double>(stats.warm_hits)},
         {"warm_misses", static_cast<double>(stats.warm_misses)},

@@ -30,6 +30,8 @@ std::vector<std::string> ChildEnvironment(const Allocator &allocator) {
         if (std::strncmp(*entry, kPreload, std::strlen(kPreload)) != 0) out.emplace_back(*entry);
     }
     if (!allocator.path.empty()) out.push_back(kPreload + allocator.path);
+    // glibc's getenv, and hakmem's, take the first entry of a name.
+    out.insert(out.begin(), allocator.environment.begin(), allocator.environment.end());
     return out;
 }
 

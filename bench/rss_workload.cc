@@ -89,7 +89,8 @@ std::int64_t BytesOf(Life life) {
 RssLife::RssLife(const Params &params)
     : life_(static_cast<Life>(params.at("life"))), bytes_(static_cast<double>(params.at("bytes"))),
       shorten_(static_cast<double>(params.at("shorten"))),
-      seed_(static_cast<std::uint64_t>(params.at("seed"))), moments_(MomentsOf(life_).size()) {
+      seed_(static_cast<std::uint64_t>(params.at("seed"))), moments_(MomentsOf(life_).size()),
+      moment_ms_(moments_.size()) {
     for (std::uint64_t random = FirstRandom(seed_); live_bytes_ < bytes_; ++count_) {
         random = NextRandom(random);
         live_bytes_ += static_cast<double>(SizeFrom(random));
@@ -120,6 +121,11 @@ void RssLife::Look(double *kib) {
 void RssLife::LookIfTime() {
     double ignored = 0;
     if (Nanoseconds(CLOCK_MONOTONIC) >= next_look_ns_) Look(&ignored);
+}
+
+void RssLife::Mark(std::size_t moment) {
+    moment_ms_[moment] = (Nanoseconds(CLOCK_MONOTONIC) - begin_ns_) / kNsPerMs;
+    Look(&moments_[moment]);
 }
 
 // Every page of a block is touched: none is larger than a quarter of a page.
@@ -277,6 +283,7 @@ std::map<std::string, double> RssLife::figures() const {
     const std::vector<Moment> &moments = MomentsOf(life_);
     for (std::size_t i = 0; i < moments.size(); ++i) {
         out[std::string("moment_") + moments[i].name] = moments_[i] / kKibPerMb;
+        out[std::string("at_") + moments[i].name] = moment_ms_[i];
     }
     for (std::size_t i = 0; i < sample_count_; ++i) {
         char name[32];

@@ -34,7 +34,7 @@ std::int64_t BytesOf(Life life);
 
 // Params: life, bytes (BytesOf, or less), shorten (times and threads are divided by it), threads
 // (1), seed. Figures, MB (2^20 bytes) above what was resident before: moment_NAME, sample_MS (at so
-// many ms of the life), live_mb (sizes that were asked for, when full).
+// many ms of the life), live_mb (sizes that were asked for, when full); at_NAME, ms of the life.
 class RssLife : public Workload {
   public:
     explicit RssLife(const Params &params);
@@ -67,7 +67,7 @@ class RssLife : public Workload {
 
     void Look(double *kib);
     void LookIfTime();
-    void Mark(std::size_t moment) { Look(&moments_[moment]); }
+    void Mark(std::size_t moment);
 
     const Life life_;
     const double bytes_;
@@ -83,7 +83,8 @@ class RssLife : public Workload {
     double begin_ns_ = 0;
     double next_look_ns_ = 0;
     double baseline_kib_ = 0;
-    std::vector<double> moments_; // KiB, by place in MomentsOf(life_)
+    std::vector<double> moments_;   // KiB, by place in MomentsOf(life_)
+    std::vector<double> moment_ms_; // after the beginning
 };
 
 } // namespace hak_bench

@@ -28,6 +28,7 @@ TEST(RssLife, HasAFigureForEachMomentAndTheSamplesBetween) {
         const std::map<std::string, double> figures = workload.figures();
         for (const Moment &moment : MomentsOf(life)) {
             EXPECT_EQ(figures.count(std::string("moment_") + moment.name), 1U) << moment.name;
+            EXPECT_GT(figures.at(std::string("at_") + moment.name), 0) << moment.name;
         }
         EXPECT_EQ(figures.lower_bound("sample_")->first.rfind("sample_", 0), 0U);
         EXPECT_GE(figures.at("live_mb"), 4);

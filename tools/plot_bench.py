@@ -8,6 +8,7 @@ Takes the JSON of any bench: curves for sizes and rss, bars for the others. Need
 (Debian: python3-matplotlib); the benches don't.
 """
 
+import io
 import json
 import math
 import statistics
@@ -169,8 +170,11 @@ def draw(report, out):
     machine = report["machine"]
     figure.suptitle(f'{report["bench"]}: {machine["cpu"]}, {machine["cores"]:g} cores, '
                     f'Linux {machine["kernel"]}, THP {machine["thp"]}', fontsize=9)
+    text = io.StringIO()
     # Without the date, the same figures are the same file.
-    figure.savefig(out, format="svg", metadata={"Date": None})
+    figure.savefig(text, format="svg", metadata={"Date": None})
+    with open(out, "w", encoding="utf-8") as file:
+        file.writelines(line.rstrip() + "\n" for line in text.getvalue().splitlines())
 
 
 def main():

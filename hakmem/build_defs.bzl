@@ -69,6 +69,12 @@ def hak_layer(
         deps = deps,
         **kwargs
     )
+
+    # The explorer of interleavings compiles the layers once more.
+    native.exports_files(
+        native.glob(["*.c", "*.h"]),
+        visibility = ["//hakmem/interleave_test:__pkg__"],
+    )
     if test:
         cc_test(
             name = name + "_test",

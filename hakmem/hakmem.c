@@ -50,16 +50,8 @@ static unsigned class_for(size_t size, size_t align) {
 static void *allocate_once(size_t size, size_t align, bool *zero) {
     unsigned c = fits_slab(size, align) ? class_for(size, align) : CLASSES;
     if (!enter_with_heap()) return hak_large_alloc(size, align, true, zero);
-    void *block;
     *zero = false;
-    if (c < SMALL_CLASSES) {
-        block = front_pop(c);
-        if (block == NULL) block = hak_front_refill(c);
-    } else if (c < CLASSES) {
-        block = hak_front_medium(c);
-    } else {
-        block = hak_large_alloc(size, align, false, zero);
-    }
+    void *block = c < CLASSES ? hak_front_take(c) : hak_large_alloc(size, align, false, zero);
     front_leave();
     return block;
 }
@@ -88,10 +80,9 @@ static void *allocate(size_t size, size_t align, bool *zero) {
 }
 
 void *hak_malloc_slow(size_t size) {
-    /* The commonest reasons first: a small class's list ran empty, or the class is medium. */
+    /* The commonest reason first: a class's list ran empty. */
     if (HAK_LIKELY(size <= MEDIUM_MAX && hak_front.heap != NULL) && front_enter()) {
-        void *block = size <= SMALL_MAX ? hak_front_refill(size_class_of_small(size))
-                                        : hak_front_medium(size_class_of_medium(size));
+        void *block = hak_front_take(size_class_of(size));
         front_leave();
         if (HAK_LIKELY(block != NULL)) return block;
     }
@@ -176,7 +167,7 @@ static HAK_NOINLINE void free_rarely(void *block) {
 }
 
 void hak_free_slow(void *block) {
-    /* The commonest reasons first: a medium class, or a small class's list is full. */
+    /* The commonest reason first: a class's list is full. */
     uint32_t c = word_class(registry_word(block));
     if (HAK_LIKELY(c < CLASSES && hak_front.heap != NULL) && front_enter()) {
         hak_front_free(block, c);
@@ -199,8 +190,7 @@ static size_t block_bytes_of(const void *block, uint32_t word, const char *verb)
     struct slab *slab = hak_slab_of(block);
     hak_check(slab != NULL && ((size_t)((const char *)block - slab_base(slab))) % bytes == 0, verb,
               block, bytes, "the address is not the start of a block");
-    bool marked = *block_cookie((void *)(uintptr_t)block) == block_mark(block, hak_front.cookie);
-    hak_check(hak_front.cookie == 0 || !marked, verb, block, bytes,
+    hak_check(!hak_front_is_marked(block), verb, block, bytes,
               "the block was freed before; look for two owners of one pointer");
     return bytes;
 }

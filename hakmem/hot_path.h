@@ -1,7 +1,7 @@
 /* malloc and free up to where they leave the hot path: no lock, no call, no count.
  *
- *   malloc(n)  class of n -> pop from take[class]                   else hak_malloc_slow
- *   free(p)    word of p -> mine, small, not freed, room -> push    else hak_free_slow */
+ *   malloc(n)  class of n -> pop from take[class]                       else hak_malloc_slow
+ *   free(p)    word of p -> class, not freed, room -> push on give      else hak_free_slow */
 #ifndef HAKMEM_HOT_PATH_H_
 #define HAKMEM_HOT_PATH_H_
 
@@ -14,12 +14,16 @@ void hak_free_slow(void *block);
 /* As hak_malloc_slow, at a multiple of `align`, a power of two. */
 void *hak_aligned_slow(size_t align, size_t size);
 
+/* A block of the thread's list; NULL: there is none, or no list for the size. */
+HAK_INLINE void *hot_take(size_t size) {
+    if (HAK_LIKELY(size <= SMALL_MAX)) return front_pop(scaled_class_of_small(size));
+    if (HAK_LIKELY(size <= MIDDLE_MAX)) return front_pop(scaled_class_of_middle(size));
+    return NULL;
+}
+
 HAK_INLINE void *hot_malloc(size_t size) {
-    if (HAK_LIKELY(size <= SMALL_MAX)) {
-        void *block = front_pop(size_class_of_small(size));
-        if (HAK_LIKELY(block != NULL)) return block;
-    }
-    return hak_malloc_slow(size);
+    void *block = hot_take(size);
+    return HAK_LIKELY(block != NULL) ? block : hak_malloc_slow(size);
 }
 
 HAK_INLINE void hot_free(void *block) {

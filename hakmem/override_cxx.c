@@ -34,11 +34,8 @@ static HAK_NOINLINE void *allocate_or_handle(size_t align, size_t size, bool may
 }
 
 HAK_INLINE void *allocate_block(size_t size, bool may_throw) {
-    if (HAK_LIKELY(size <= SMALL_MAX)) {
-        void *block = front_pop(size_class_of_small(size));
-        if (HAK_LIKELY(block != NULL)) return block;
-    }
-    return allocate_or_handle(BLOCK_MIN, size, may_throw);
+    void *block = hot_take(size);
+    return HAK_LIKELY(block != NULL) ? block : allocate_or_handle(BLOCK_MIN, size, may_throw);
 }
 
 static void *allocate_aligned(size_t size, size_t align, bool may_throw) {

@@ -15,10 +15,17 @@
 
 ABSL_FLAG(std::int64_t, threads, 4, "threads at a time");
 ABSL_FLAG(std::int64_t, seconds, 10, "how long, 1 to 86400");
-ABSL_FLAG(std::uint64_t, seed, 1, "the same seed gives each thread the same sequence of calls");
+ABSL_FLAG(std::uint64_t, seed, 1,
+          "fixes what each thread allocates, and the choices that it draws");
 ABSL_FLAG(std::int64_t, min_size, 1, "smallest block, bytes");
 ABSL_FLAG(std::int64_t, max_size, 4096, "largest block, bytes; at most 4 MiB");
 ABSL_FLAG(std::string, mode, "", "what the threads do");
+ABSL_FLAG(std::int64_t, hz, 1000, "signals a second and thread");
+ABSL_FLAG(std::int64_t, lives, 20000, "--mode=generations: threads altogether");
+ABSL_FLAG(std::int64_t, at_once, 8, "--mode=generations: threads at a time");
+ABSL_FLAG(std::int64_t, alive, 10000, "--mode=alive: threads alive at once");
+ABSL_FLAG(std::int64_t, forks, 3000, "--mode=latency: forks for each malloc");
+ABSL_FLAG(std::string, malloc, "both", "--mode=latency: hakmem, system, or both in turn");
 
 namespace hak_stress {
 namespace {
@@ -27,6 +34,11 @@ constexpr int kExitUsage = 2;
 constexpr std::int64_t kMaxThreads = 4000;
 constexpr std::int64_t kMaxSeconds = 86400;
 constexpr std::int64_t kMaxSize = std::int64_t{4} << 20;
+constexpr std::int64_t kMaxHz = 100000;
+constexpr std::int64_t kMaxLives = 100000000;
+constexpr std::int64_t kMaxAlive = 100000;
+constexpr std::int64_t kMaxForks = 1000000;
+const std::vector<std::string> kMallocs = {"hakmem", "system", "both"};
 
 [[noreturn]] void UsageError(const std::string &message) {
     std::fprintf(stderr, "%s: %s\n", program_invocation_short_name, message.c_str());
@@ -57,6 +69,15 @@ std::string Join(const std::vector<std::string> &words) {
                     values.c_str(), flag->CurrentValue().c_str());
     }
     std::exit(0);
+}
+
+std::string OneOf(const char *flag, const std::string &value,
+                  const std::vector<std::string> &values) {
+    if (std::find(values.begin(), values.end(), value) == values.end()) {
+        UsageError(std::string("--") + flag + " must be one of " + Join(values) + ", not '" +
+                   value + "'");
+    }
+    return value;
 }
 
 void SetDefaults(const Options &defaults) {
@@ -91,12 +112,25 @@ void ParseOne(int argc, char **argv, int *i, const std::string &usage,
     }
 }
 
+// The flags that only some programs have; the others leave them at their defaults.
+void ReadOwn(Options *options) {
+    options->hz = static_cast<int>(InRange("hz", absl::GetFlag(FLAGS_hz), 1, kMaxHz));
+    options->lives = static_cast<int>(InRange("lives", absl::GetFlag(FLAGS_lives), 10, kMaxLives));
+    options->at_once =
+        static_cast<int>(InRange("at_once", absl::GetFlag(FLAGS_at_once), 1, kMaxThreads));
+    options->alive = static_cast<int>(InRange("alive", absl::GetFlag(FLAGS_alive), 1, kMaxAlive));
+    options->forks = static_cast<int>(InRange("forks", absl::GetFlag(FLAGS_forks), 1, kMaxForks));
+    options->malloc = OneOf("malloc", absl::GetFlag(FLAGS_malloc), kMallocs);
+}
+
 } // namespace
 
 Options ParseFlagsOrExit(int argc, char **argv, const std::string &usage, const Options &defaults,
-                         const std::vector<std::string> &modes, int min_threads) {
+                         const std::vector<std::string> &modes, int min_threads,
+                         const std::vector<std::string> &own) {
     std::vector<std::string> names = {"threads", "seconds", "seed", "min_size", "max_size"};
     if (!modes.empty()) names.emplace_back("mode");
+    names.insert(names.end(), own.begin(), own.end());
     SetDefaults(defaults);
     for (int i = 1; i < argc; ++i) ParseOne(argc, argv, &i, usage, names, modes);
 
@@ -111,10 +145,9 @@ Options ParseFlagsOrExit(int argc, char **argv, const std::string &usage, const 
     options.min_size = static_cast<std::size_t>(
         InRange("min_size", absl::GetFlag(FLAGS_min_size), 1, absl::GetFlag(FLAGS_max_size)));
     options.mode = absl::GetFlag(FLAGS_mode);
-    if (!modes.empty() && std::find(modes.begin(), modes.end(), options.mode) == modes.end()) {
-        UsageError("--mode must be one of " + Join(modes) + ", not '" + options.mode + "'");
-    }
-    seed_of_run = options.seed;
+    if (!modes.empty()) OneOf("mode", options.mode, modes);
+    ReadOwn(&options);
+    NameSeedOnFailure(options.seed);
     return options;
 }
 

@@ -1,5 +1,6 @@
 // Forks beside busy threads, from several threads at once. The child checks and frees what it
-// inherited, allocates every size, starts threads, and at times forks again.
+// inherited, allocates every size, starts threads, and at times forks again. Programs are started
+// by vfork and by posix_spawn too.
 #include <pthread.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "hakmem/hakmem.h"
+#include "stress/fork_latency.h"
 #include "stress/harness.h"
 
 extern char **environ;
@@ -35,6 +37,7 @@ struct Latency {
     std::uint64_t forks = 0; // guarded by mutex, as all below
     double sum = 0;
     double worst = 0;
+    std::atomic<std::uint64_t> spawns{0}; // besides the forks
 };
 
 void AllocateAtFork() { hak_free(hak_malloc(kAtforkBytes)); }
@@ -84,15 +87,23 @@ void Reap(pid_t child) {
         }
         Reap(grandchild);
     }
+    EndOfRun();
     hak_trim(0);
     _exit(0);
 }
 
-void Spawn() {
+// A program that does nothing, started in another way than by fork.
+void Spawn(bool by_vfork) {
     char program[] = "/bin/true";
     char *argv[] = {program, nullptr};
     pid_t child = 0;
-    if (posix_spawn(&child, program, nullptr, nullptr, argv, environ) != 0) Fail("posix_spawn");
+    if (!by_vfork) {
+        if (posix_spawn(&child, program, nullptr, nullptr, argv, environ) != 0) Fail("posix_spawn");
+    } else if ((child = vfork()) == 0) {
+        execve(program, argv, environ);
+        _exit(127);
+    }
+    if (child < 0) Fail("vfork failed");
     Reap(child);
 }
 
@@ -116,7 +127,10 @@ void Forker(const Options &options, int id, BlockQueue *queue, Latency *latency)
             latency->worst = std::max(latency->worst, took);
         }
         Reap(child);
-        if (worker.random().OneIn(16)) Spawn();
+        if (worker.random().OneIn(8)) {
+            Spawn(worker.random().OneIn(2));
+            latency->spawns.fetch_add(1);
+        }
         while (held.size() > kHeld / 2) {
             worker.Free(held.back());
             held.pop_back();
@@ -149,7 +163,7 @@ void Storm(const Options &options) {
     BlockQueue queue;
     Latency latency;
     const int forkers = std::max(1, options.threads / 4);
-    RunThreads("fork_storm", options.threads, options.seconds, [&](int i) {
+    RunThreads("storm", options.threads, options.seconds, [&](int i) {
         if (i < forkers) {
             Forker(options, i, &queue, &latency);
         } else {
@@ -160,11 +174,13 @@ void Storm(const Options &options) {
     std::vector<Block> rest;
     queue.Pop(~std::size_t{0}, &last.random(), &rest);
     last.FreeAll(&rest);
-    std::fprintf(stderr, "fork_storm: %llu forks, %.0f us each, %.0f us the slowest\n",
+    std::fprintf(stderr, "storm: %llu programs started by vfork and posix_spawn\n",
+                 static_cast<unsigned long long>(latency.spawns.load()));
+    std::fprintf(stderr, "storm: %llu forks, %.0f us each, %.0f us the slowest\n",
                  static_cast<unsigned long long>(latency.forks),
                  latency.sum * 1e6 / static_cast<double>(std::max<std::uint64_t>(1, latency.forks)),
                  latency.worst * 1e6);
-    baseline.CheckEnd("fork_storm", kResidentSlack + options.threads * kResidentSlackPerThread);
+    baseline.CheckEnd("storm", kResidentSlack + options.threads * kResidentSlackPerThread);
 }
 
 } // namespace
@@ -174,6 +190,14 @@ int main(int argc, char **argv) {
     using namespace hak_stress;
     Options defaults;
     defaults.threads = 8;
-    Storm(ParseFlagsOrExit(argc, argv, "fork_storm: forks beside busy threads", defaults, {}, 2));
+    defaults.mode = "storm";
+    const Options options =
+        ParseFlagsOrExit(argc, argv,
+                         "fork_storm: forks beside busy threads. --seconds is for --mode=storm; "
+                         "--mode=latency runs\n"
+                         "until its forks are done.",
+                         defaults, {"storm", "latency"}, 2, {"forks", "malloc"});
+    if (options.mode == "storm") Storm(options);
+    if (options.mode == "latency") RunForkLatency(options);
     return 0;
 }

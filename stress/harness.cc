@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <unistd.h>
 
@@ -15,15 +16,18 @@
 #include "hakmem/hakmem.h"
 
 namespace hak_stress {
+double MiB(std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+
 namespace {
 
 constexpr std::size_t kMinAlignment = 16;
 constexpr std::size_t kOsPage = 4096;
 constexpr std::uint64_t kFreedAtOnce = 4096;
-constexpr double kProgressSeconds = 5;
+constexpr double kProgressSeconds = 10;
 
 std::atomic<bool> stopped{false};
 std::atomic<std::uint64_t> blocks_freed{0};
+std::uint64_t seed_of_run = 0; // set before there are threads
 
 std::uint64_t Mix(std::uint64_t x) {
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
@@ -103,11 +107,44 @@ double SecondsSince(std::chrono::steady_clock::time_point start) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-double MiB(std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+void ShowProgress(const char *what, double now, double seconds) {
+    char limit[32] = "";
+    if (seconds < kNoLimit) std::snprintf(limit, sizeof(limit), " of %.0f", seconds);
+    std::fprintf(stderr, "%s: %.0f%s s, %.1f million blocks freed, resident %.1f MiB\n", what, now,
+                 limit, static_cast<double>(blocks_freed.load()) / 1e6, MiB(ResidentBytes()));
+}
+
+// Writes the line at once: no stream's lock may be in the way, and none of its memory is used.
+void WriteFailure(const char *message) {
+    char line[640];
+    const int length = std::snprintf(line, sizeof(line), "%s: FAILED with --seed=%llu: %s\n",
+                                     program_invocation_short_name,
+                                     static_cast<unsigned long long>(seed_of_run), message);
+    const ssize_t written = write(STDERR_FILENO, line, std::min<std::size_t>(length, sizeof(line)));
+    (void)written; // nothing can be done about it
+}
+
+// The signal's default action follows when the handler returns: it is reset on entry.
+void NameSeedInCrash(int signal_number) {
+    char message[64];
+    std::snprintf(message, sizeof(message), "ended by signal %d", signal_number);
+    WriteFailure(message);
+    raise(signal_number);
+}
 
 } // namespace
 
-std::uint64_t seed_of_run = 0;
+void NameSeedOnFailure(std::uint64_t seed) {
+    seed_of_run = seed;
+    // A sanitizer has handlers of its own, which say more.
+    if (!ResidentIsMeaningful()) return;
+    struct sigaction action = {};
+    action.sa_handler = NameSeedInCrash;
+    action.sa_flags = static_cast<int>(SA_RESETHAND);
+    for (const int signal_number : {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE}) {
+        sigaction(signal_number, &action, nullptr);
+    }
+}
 
 void Fail(const char *format, ...) {
     char message[512];
@@ -115,8 +152,7 @@ void Fail(const char *format, ...) {
     va_start(arguments, format);
     std::vsnprintf(message, sizeof(message), format, arguments);
     va_end(arguments);
-    std::fprintf(stderr, "%s: FAILED with --seed=%llu: %s\n", program_invocation_short_name,
-                 static_cast<unsigned long long>(seed_of_run), message);
+    WriteFailure(message);
     // Other threads are still at work: nothing of theirs is taken down.
     _exit(1);
 }
@@ -127,25 +163,26 @@ std::uint64_t Random::Next() {
 }
 
 Worker::Worker(const Options &options, std::uint32_t id)
-    : options_(options), id_(id), random_(Mix(options.seed) ^ Mix(id + 1)) {}
+    : options_(options), id_(id), makes_(Mix(options.seed) ^ Mix(id + 1)),
+      random_(Mix(~options.seed) ^ Mix(id + 1)) {}
 
 Worker::~Worker() { blocks_freed.fetch_add(freed_, std::memory_order_relaxed); }
 
-std::size_t Worker::RandomSize() {
+std::size_t Worker::RandomSize(Random *random) const {
     const auto bits = [](std::size_t n) { return 63 - __builtin_clzll(n); };
     const int low = bits(options_.min_size);
-    const int power = low + static_cast<int>(random_.Below(bits(options_.max_size) - low + 1));
-    const std::size_t size = (std::size_t{1} << power) + random_.Below(std::size_t{1} << power);
+    const int power = low + static_cast<int>(random->Below(bits(options_.max_size) - low + 1));
+    const std::size_t size = (std::size_t{1} << power) + random->Below(std::size_t{1} << power);
     return std::clamp(size, options_.min_size, options_.max_size);
 }
 
 Block Worker::Make() {
     Block block;
-    block.size = RandomSize();
+    block.size = RandomSize(&makes_);
     block.owner = id_;
     block.serial = serial_++;
     const char *from = "hak_malloc";
-    if (random_.OneIn(16)) {
+    if (makes_.OneIn(16)) {
         from = "hak_calloc";
         block.data = static_cast<unsigned char *>(hak_calloc(1, block.size));
         CheckShape(block, from);
@@ -154,9 +191,9 @@ Block Worker::Make() {
             if (std::memcmp(block.data + offset, &zero, length) == 0) return;
             Fail("hak_calloc of %zu bytes: not zero at offset %zu", block.size, offset);
         });
-    } else if (random_.OneIn(16)) {
+    } else if (makes_.OneIn(16)) {
         from = "hak_aligned_alloc";
-        block.alignment = std::size_t{16} << random_.Below(9);
+        block.alignment = std::size_t{16} << makes_.Below(9);
         block.data = static_cast<unsigned char *>(hak_aligned_alloc(block.alignment, block.size));
     } else {
         block.data = static_cast<unsigned char *>(hak_malloc(block.size));
@@ -169,7 +206,7 @@ Block Worker::Make() {
 void Worker::Resize(Block *block) {
     CheckBlock(*block);
     Block resized = *block;
-    resized.size = RandomSize();
+    resized.size = RandomSize(&random_);
     resized.alignment = 0;
     resized.owner = id_;
     resized.serial = serial_++;
@@ -233,20 +270,26 @@ void RunThreads(const char *what, int threads, double seconds,
                 const std::function<void(int)> &body) {
     stopped.store(false);
     const auto start = std::chrono::steady_clock::now();
+    std::atomic<int> left{threads};
     std::vector<std::thread> running;
-    for (int i = 0; i < threads; ++i) running.emplace_back(body, i);
+    for (int i = 0; i < threads; ++i) {
+        running.emplace_back([&body, &left, i] {
+            body(i);
+            left.fetch_sub(1);
+        });
+    }
     double shown = 0;
-    for (double now = 0; now < seconds; now = SecondsSince(start)) {
+    for (double now = 0; now < seconds && left.load() > 0; now = SecondsSince(start)) {
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
         if (now - shown < kProgressSeconds) continue;
         shown = now;
-        std::fprintf(stderr, "%s: %.0f of %.0f s, %.1f million blocks freed, resident %.1f MiB\n",
-                     what, now, seconds, static_cast<double>(blocks_freed.load()) / 1e6,
-                     MiB(ResidentBytes()));
+        ShowProgress(what, now, seconds);
     }
     stopped.store(true);
     for (std::thread &thread : running) thread.join();
 }
+
+void EndOfRun() { hak_thread_idle(); }
 
 std::size_t ResidentBytes() {
     unsigned long size = 0;
@@ -277,7 +320,7 @@ Baseline::Baseline() {
 }
 
 void Baseline::CheckEnd(const char *what, std::size_t slack) const {
-    hak_thread_idle();
+    EndOfRun();
     const hak_stats stats = Stats();
     const auto same = [&](const char *name, std::uint64_t now, std::uint64_t then) {
         if (now == then) return;

@@ -19,17 +19,28 @@ struct Options {
     std::size_t min_size = 1;
     std::size_t max_size = 4096;
     std::string mode; // empty for a program without modes
+    // Of one program each; the others have no such flag.
+    int hz = 1000;
+    int lives = 20000;
+    int at_once = 8;
+    int alive = 10000;
+    int forks = 3000;
+    std::string malloc = "both";
 };
 
 // Parses the command line into `defaults`. `modes` are the values that --mode may have, none: there
-// is no such flag. A mistake: one line on stderr and exit code 2. --help: `usage`, flags, exit 0.
+// is no such flag. `own` names the flags that this program has besides the common ones. A mistake:
+// one line on stderr and exit code 2. --help: `usage`, flags, exit 0.
 Options ParseFlagsOrExit(int argc, char **argv, const std::string &usage, const Options &defaults,
-                         const std::vector<std::string> &modes, int min_threads);
+                         const std::vector<std::string> &modes, int min_threads,
+                         const std::vector<std::string> &own = {});
 
-// Of this run, for Fail; set once by ParseFlagsOrExit, before there are threads.
-extern std::uint64_t seed_of_run;
+// Sets the seed that Fail names, and has a crash or an abort name it too: the allocator ends the
+// program itself when it finds a misuse. Before there are threads; done by ParseFlagsOrExit.
+void NameSeedOnFailure(std::uint64_t seed);
 
-// Prints what was wrong and the seed, and ends the process with exit code 1.
+// Prints what was wrong and the seed, and ends the process with exit code 1. From any thread, also
+// from a signal handler.
 [[noreturn]] __attribute__((format(printf, 1, 2))) void Fail(const char *format, ...);
 
 // splitmix64: one word of state, any seed will do.
@@ -54,7 +65,10 @@ struct Block {
     std::uint64_t serial = 0; // of its owner
 };
 
-// The one who allocates and frees; of one thread.
+// The one who allocates and frees; of one thread. What Make gives is drawn from numbers of its own:
+// the n-th block of a worker has the same size and entry point in every run with one seed and id,
+// whatever the worker got from others meanwhile. Takes nothing from the C library's heap: a signal
+// handler may have one.
 class Worker {
   public:
     Worker(const Options &options, std::uint32_t id);
@@ -62,6 +76,7 @@ class Worker {
     Worker(const Worker &) = delete;
     Worker &operator=(const Worker &) = delete;
 
+    // For every choice but what Make gives.
     Random &random() { return random_; }
     // A block of a random size (each power of two is as likely) from a random entry point, filled.
     Block Make();
@@ -72,10 +87,11 @@ class Worker {
     void FreeAll(std::vector<Block> *blocks);
 
   private:
-    std::size_t RandomSize();
+    std::size_t RandomSize(Random *random) const;
 
     const Options &options_;
     const std::uint32_t id_;
+    Random makes_; // for Make only
     Random random_;
     std::uint64_t serial_ = 0;
     std::uint64_t freed_ = 0; // not yet in the process's count
@@ -105,15 +121,23 @@ class BlockQueue {
 };
 
 // Runs body(0) .. body(threads - 1), each on a thread of its own, sets Stopped() after `seconds`
-// and joins them. Shows progress on stderr every few seconds.
+// or when all have returned, and joins them. Shows progress on stderr every ten seconds.
+inline constexpr double kNoLimit = 1e9; // as `seconds`: the bodies know when they have done
 void RunThreads(const char *what, int threads, double seconds,
                 const std::function<void(int)> &body);
 bool Stopped();
+
+// The end of a run, also of a forked child: no other thread is in the allocator, and all blocks are
+// freed. What looks at the whole allocator has its place here.
+void EndOfRun();
 
 // Bytes, of the whole process.
 std::size_t ResidentBytes();
 // False under a sanitizer: its shadow is most of what is resident.
 bool ResidentIsMeaningful();
+
+// Printed as "%.1f MiB".
+double MiB(std::uint64_t bytes);
 
 // The state to come back to. Made before the first block and with no other thread alive.
 class Baseline {

@@ -6,6 +6,7 @@ SLAB_BLOCKS_MAX = 4096
 SPANS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16)
 SPAN_BLOCKS_MIN = 4
 RUN_BLOCKS_MAX = 128 << 10  # larger blocks have a run of slabs each
+CLASS_SCALE = 5
 TAIL_MAX = 1 / 16  # of a slab may be left over
 
 
@@ -28,6 +29,15 @@ def span_of(size):
     raise ValueError(f"no span suits blocks of {size} bytes")
 
 
+def print_table(name, sizes, last, step):
+    print(f"const uint16_t {name} = {{")
+    wanted = [max(n, 1) for n in range(0, last + 1, step)]
+    row = [next(c for c, s in enumerate(sizes) if s >= n) << CLASS_SCALE for n in wanted]
+    for i in range(0, len(row), 15):
+        print("    " + ", ".join(map(str, row[i : i + 15])) + ",")
+    print("};")
+
+
 def main():
     sizes = block_sizes()
     print("/* Made by tools/size_classes.py; size_class_test recomputes every row. */")
@@ -39,11 +49,10 @@ def main():
         span = span_of(size)
         capacity = min(span * SLAB // size, SLAB_BLOCKS_MAX)
         print(f"    {{{size}, {capacity}, {span}, {-(-(1 << 40) // size)}ull}},")
-    print("};\n\nconst uint8_t hak_size_class_small[SMALL_MAX / 16 + 1] = {")
-    small = [next(c for c, size in enumerate(sizes) if size >= max(16 * i, 1)) for i in range(65)]
-    for i in range(0, len(small), 20):
-        print("    " + ", ".join(map(str, small[i : i + 20])) + ",")
-    print("};")
+    print("};\n")
+    print_table("hak_scaled_class_small[SMALL_MAX / 16 + 1]", sizes, 1 << 10, 16)
+    print()
+    print_table("hak_scaled_class_middle[MIDDLE_MAX / 128 + 1]", sizes, 32 << 10, 128)
 
 
 if __name__ == "__main__":

@@ -72,6 +72,7 @@ class _Package:
         native.glob = staticmethod(lambda *args, **kwargs: _glob(folder, *args, **kwargs))
         native.package_name = staticmethod(lambda: self.name)
         native.existing_rule = staticmethod(lambda name: None)
+        native.exports_files = staticmethod(lambda *args, **kwargs: None)
         return native
 
     def _loaded(self, label, symbol):

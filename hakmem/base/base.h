@@ -46,6 +46,13 @@ void hak_assert_failed(const char *cond, const char *file, int line) __attribute
 
 HAK_INLINE uint64_t align_up(uint64_t n, uint64_t to) { return (n + to - 1) & ~(to - 1); }
 HAK_INLINE bool is_power_of_two(uint64_t n) { return n != 0 && (n & (n - 1)) == 0; }
+/* Set bits of `n`. Not the builtin, which is a call where the processor's type is not known. */
+HAK_INLINE unsigned popcount(uint64_t n) {
+    n -= n >> 1 & 0x5555555555555555u;
+    n = (n & 0x3333333333333333u) + (n >> 2 & 0x3333333333333333u);
+    n = (n + (n >> 4)) & 0x0f0f0f0f0f0f0f0fu;
+    return (unsigned)(n * 0x0101010101010101u >> 56);
+}
 /* floor(log2(n)), n > 0. */
 HAK_INLINE unsigned log2_floor(uint64_t n) { return 63 - (unsigned)__builtin_clzll(n); }
 

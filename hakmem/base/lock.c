@@ -5,8 +5,23 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifdef HAK_INTERLEAVE
+enum { LOCK_SPINS = 1 };
+
+static void futex_wait(uint32_t *word, uint32_t value) { hak_interleave_futex_wait(word, value); }
+static void futex_wake(uint32_t *word) { hak_interleave_futex_wake(word); }
+#else
 /* Spins this often before it sleeps: the critical sections are shorter than a futex call. */
 enum { LOCK_SPINS = 64 };
+
+static void futex_wait(uint32_t *word, uint32_t value) {
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+
+static void futex_wake(uint32_t *word) {
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+#endif
 
 static inline void cpu_relax(void) {
 #if defined(__x86_64__)
@@ -22,14 +37,12 @@ void hak_lock_wait(struct lock *lock) {
         if (load_relaxed(&lock->state) == 0 && lock_try(lock)) return;
         cpu_relax();
     }
-    while (exchange_acq_rel(&lock->state, 2u) != 0) {
-        syscall(SYS_futex, &lock->state, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
-    }
+    while (exchange_acq_rel(&lock->state, 2u) != 0) futex_wait(&lock->state, 2);
     errno = saved;
 }
 
 void hak_lock_wake(struct lock *lock) {
     int saved = errno;
-    syscall(SYS_futex, &lock->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    futex_wake(&lock->state);
     errno = saved;
 }

@@ -28,32 +28,30 @@
 /* User addresses that the registry covers: 47 bits on x86-64, 48 on aarch64. */
 #define ADDRESS_BITS HAK_ADDRESS_BITS
 
-/* Front: a class's list holds at most this many bytes and blocks. 32 KiB is within 5 % of 128 KiB
- * on mixes of 8192 slots and a quarter of its memory. */
+/* Front: a class's list holds at most this many bytes and blocks. Small classes (to 1 KiB): 32 KiB
+ * is within 5 % of 128 KiB on mixes of 8192 slots and a quarter of its memory. Medium ones: 128 KiB
+ * loses half the speed of a mix of 1-256 KiB, and of 4-64 KiB across threads, and saves nothing. */
 #define FRONT_CLASS_BYTES (32 * KiB)
 #define FRONT_CLASS_BLOCKS 512
-#define FRONT_MEDIUM_BYTES (128 * KiB)
+#define FRONT_MEDIUM_BYTES (1 * MiB)
 /* A cold class keeps nothing. After this many slow calls its cap doubles at each, to
  * 1/FRONT_WARM_DIVISOR of the bound; beyond that, only when the list overflows. */
 #define FRONT_COLD_CALLS 16
-#define FRONT_WARM_DIVISOR 8
+#define FRONT_WARM_DIVISOR 4
 /* Slow calls of a thread between two looks for classes that rest; a class is cold again when it
  * had none of them in FRONT_REST_SWEEPS looks. */
 #define FRONT_SWEEP_CALLS 512
 #define FRONT_REST_SWEEPS 2
-/* The sum of a thread's caps of small classes, each counted in bytes. */
-#define FRONT_THREAD_BYTES (1 * MiB)
-/* Medium blocks in a thread's lists: one that would exceed this goes straight to its slab. */
-#define FRONT_MEDIUM_THREAD_BYTES (4 * MiB)
-/* What a cap may reach, and a thread's medium lists, without being counted against the bound that
- * all threads share (HAKMEM_FRONT_MAX_MB). */
+/* The sum of a thread's caps in bytes. */
+#define FRONT_THREAD_BYTES (8 * MiB)
+/* What a cap may reach without being counted against the bound that all threads share
+ * (HAKMEM_FRONT_MAX_MB). */
 #define FRONT_FLOOR_BYTES (1 * KiB)
-#define FRONT_MEDIUM_FLOOR_BYTES (64 * KiB)
 
 /* Smaller blocks share a cache line: those of other threads' slabs are not taken again here. */
 #define LINE_BYTES 64
 
-/* Transfer: what a thread freed beyond its need waits here for one that needs it, a chain at a time.
+/* Transfer: what a thread freed beyond its need waits here, chain by chain, for one that needs it.
  * Chains and bytes of a class at most (but one chain always), and bytes of all classes. */
 #define TRANSFER_CHAINS 16
 #define TRANSFER_CLASS_BYTES (512 * KiB)

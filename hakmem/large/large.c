@@ -168,14 +168,14 @@ void *hak_large_alloc(size_t bytes, size_t align, bool aside, bool *zero) {
     store_relaxed(&r->base, base);
     store_relaxed(&r->bytes, mapped);
     store_release(&r->live, 1u);
-    hak_registry_set(base, 1, id << 8 | WORD_LARGE);
+    hak_registry_set(base, 1, WORD_LARGE | id);
     fetch_add_relaxed(&live_bytes, mapped);
     return base;
 }
 
 /* The live record of `block`, or NULL when `block` is not the start of a live block. */
 static struct large *live_record(const void *block, uint32_t word) {
-    struct large *r = record(word >> 8);
+    struct large *r = record(word_large_id(word));
     if (r == NULL || load_relaxed(&r->base) != block || load_acquire(&r->live) != 1) return NULL;
     return r;
 }
@@ -192,7 +192,7 @@ void hak_large_free(void *block, uint32_t word, bool aside) {
     /* The word goes before the range does: whoever maps it next sets it anew. */
     hak_registry_set(block, 1, 0);
     store_relaxed(&r->base, NULL);
-    free_record(word >> 8);
+    free_record(word_large_id(word));
     if (aside || !cache_put(block, bytes)) unmap_block(block, bytes);
 }
 

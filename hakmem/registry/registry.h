@@ -2,10 +2,10 @@
  *
  *   top[address >> 30] -> leaf (1 GiB): words[16384], one for each 64 KiB; records[512]
  *
- *   word = class + 1                a slab of that class, whoever owns it
+ *   word = 0                        not ours
+ *          (class + 1) << 5         a slab of that class, whoever owns it
  *          WORD_UNUSED              a slab of ours that holds no blocks now
- *          id << 8 | WORD_LARGE     the first 64 KiB of a large block
- *          0                        not ours
+ *          WORD_LARGE | id          the first 64 KiB of a large block
  *
  * Invariant: a word names a class only while its slab is carved for that class. */
 #ifndef HAKMEM_REGISTRY_REGISTRY_H_
@@ -20,8 +20,9 @@
 #define LEAF_RECORDS ((size_t)1 << (LEAF_SHIFT - SUPERSLAB_SHIFT))
 #define TOP_ENTRIES ((size_t)1 << (ADDRESS_BITS - LEAF_SHIFT))
 
-#define WORD_LARGE 0xfeu
-#define WORD_UNUSED 0xfdu
+#define WORD_SCALE 5 /* words carry scaled classes (size_class.h) */
+#define WORD_LARGE (1u << 31)
+#define WORD_UNUSED (1u << 30)
 
 struct leaf {
     uint32_t words[LEAF_WORDS];
@@ -46,13 +47,15 @@ void hak_registry_set_record(const void *superslab, void *record);
 }
 #endif
 
-HAK_INLINE uint32_t word_of_class(unsigned c) { return c + 1; }
-/* A number that is no class for every word but a slab's. */
-HAK_INLINE uint32_t word_class(uint32_t word) { return word - 1; }
-HAK_INLINE bool word_is_large(uint32_t word) { return (word & 0xff) == WORD_LARGE; }
+HAK_INLINE uint32_t word_of_class(unsigned c) { return (c + 1) << WORD_SCALE; }
+/* The scaled class of a slab's word; beyond the last one's for every other word. */
+HAK_INLINE uint32_t word_scaled_class(uint32_t word) { return word - (1u << WORD_SCALE); }
+HAK_INLINE uint32_t word_class(uint32_t word) { return word_scaled_class(word) >> WORD_SCALE; }
+HAK_INLINE bool word_is_large(uint32_t word) { return (word & WORD_LARGE) != 0; }
+HAK_INLINE uint32_t word_large_id(uint32_t word) { return word & ~WORD_LARGE; }
 
-/* The word for any pointer value; 0 when it is not ours. `shift` low bits of `a`, the address turned
- * right by as many, were its highest ones: 0 for an address that is aligned to them. */
+/* The word for any pointer value; 0 when it is not ours. `a` is the address turned right by `shift`
+ * bits: one that is not aligned to them is beyond the table then. */
 HAK_INLINE uint32_t registry_word_turned(uintptr_t a, unsigned shift) {
     uintptr_t top = a >> (LEAF_SHIFT - shift);
     if (HAK_UNLIKELY(top >= TOP_ENTRIES)) return 0;
@@ -67,7 +70,7 @@ HAK_INLINE uint32_t registry_word(const void *address) {
     return registry_word_turned((uintptr_t)address, 0);
 }
 
-/* 0 also for an address that is not a multiple of BLOCK_MIN: turned, it lies beyond the table. */
+/* 0 also for an address that is not a multiple of BLOCK_MIN. */
 HAK_INLINE uint32_t registry_word_aligned(const void *address) {
     uintptr_t a = (uintptr_t)address;
     return registry_word_turned(a >> 4 | a << 60, 4);

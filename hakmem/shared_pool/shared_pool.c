@@ -67,7 +67,7 @@ static void place_orphan(struct slab *slab) {
         return;
     }
     if (!slab_has_free(slab)) return;
-    bool hot = __builtin_popcount(slab_superslab(slab)->used) > SLABS_PER_SUPERSLAB / 4;
+    bool hot = popcount(slab_superslab(slab)->used) > SLABS_PER_SUPERSLAB / 4;
     struct list *list = &pool.partial[slab->class_index];
     if (hot) {
         list_push_front(list, &slab->listed);
@@ -289,7 +289,7 @@ void hak_shared_pool_orphan_all(struct slab_owner *owner) {
             slab->low = 0;
             uint64_t *bits = ss->free_bits[i];
             for (unsigned w = 0; w < (slab->capacity + 63u) / 64; w++) {
-                slab->out = (uint16_t)(slab->out - __builtin_popcountll(bits[w]));
+                slab->out = (uint16_t)(slab->out - popcount(bits[w]));
             }
             place_orphan(slab);
         }
@@ -379,7 +379,7 @@ void hak_shared_pool_stats(struct shared_pool_stats *out) {
     out->superslabs = pool.all.mapped;
     for (struct superslab *ss = pool.all.all; ss != NULL; ss = ss->next) {
         if (!ss->mapped) continue;
-        unsigned used = (unsigned)__builtin_popcount(ss->used);
+        unsigned used = popcount(ss->used);
         if (used == 0) {
             out->free++;
         } else if (used > SLABS_PER_SUPERSLAB / 4) {

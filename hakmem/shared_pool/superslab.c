@@ -29,41 +29,41 @@ static void unlist(struct superslabs *all, struct superslab *ss) {
     list_remove(&ss->by_run);
     list_remove(&ss->by_resident_run);
     uint32_t resident = ss->resident & ~ss->used;
-    all->resident_free -= (unsigned)__builtin_popcount(resident);
-    all->used -= (unsigned)__builtin_popcount(ss->used);
+    all->resident_free -= popcount(resident);
+    all->used -= popcount(ss->used);
     if (ss->used == 0) {
         if (ss->cached) {
             all->cached--;
-            all->cached_resident -= (unsigned)__builtin_popcount(resident);
+            all->cached_resident -= popcount(resident);
             ss->cached = false;
         }
         return;
     }
-    unsigned run = longest_run(~ss->used), resident_run = longest_run(resident);
-    if (list_empty(&all->by_run[run])) all->runs &= ~((uint64_t)1 << run);
-    if (list_empty(&all->by_resident_run[resident_run])) {
-        all->resident_runs &= ~((uint64_t)1 << resident_run);
+    if (list_empty(&all->by_run[ss->run])) all->runs &= ~((uint64_t)1 << ss->run);
+    if (list_empty(&all->by_resident_run[ss->resident_run])) {
+        all->resident_runs &= ~((uint64_t)1 << ss->resident_run);
     }
 }
 
 static void enlist(struct superslabs *all, struct superslab *ss) {
     uint32_t resident = ss->resident & ~ss->used;
-    all->resident_free += (unsigned)__builtin_popcount(resident);
-    all->used += (unsigned)__builtin_popcount(ss->used);
+    all->resident_free += popcount(resident);
+    all->used += popcount(ss->used);
     if (ss->used == 0) {
         ss->cached = resident != 0;
         if (ss->cached) {
             all->cached++;
-            all->cached_resident += (unsigned)__builtin_popcount(resident);
+            all->cached_resident += popcount(resident);
         }
         list_push_front(ss->cached ? &all->cache : &all->dropped, &ss->by_run);
         return;
     }
-    unsigned run = longest_run(~ss->used), resident_run = longest_run(resident);
-    list_push_front(&all->by_run[run], &ss->by_run);
-    list_push_front(&all->by_resident_run[resident_run], &ss->by_resident_run);
-    all->runs |= (uint64_t)1 << run;
-    all->resident_runs |= (uint64_t)1 << resident_run;
+    ss->run = (uint8_t)longest_run(~ss->used);
+    ss->resident_run = (uint8_t)longest_run(resident);
+    list_push_front(&all->by_run[ss->run], &ss->by_run);
+    list_push_front(&all->by_resident_run[ss->resident_run], &ss->by_resident_run);
+    all->runs |= (uint64_t)1 << ss->run;
+    all->resident_runs |= (uint64_t)1 << ss->resident_run;
 }
 
 void hak_superslabs_set(struct superslabs *all, struct superslab *ss, uint32_t used,

@@ -54,10 +54,17 @@ HAK_INLINE uint32_t run_starts(uint32_t mask, unsigned span) {
     return mask;
 }
 
-HAK_INLINE unsigned longest_run(uint32_t mask) {
+/* Runs of 2, 4, 8 and 16 ones are found by doubling; the longest run is put together of them. */
+HAK_INLINE unsigned longest_run(uint32_t ones) {
+    uint32_t twos = ones & ones >> 1, fours = twos & twos >> 2, eights = fours & fours >> 4;
+    uint32_t sixteens = eights & eights >> 8, here = UINT32_MAX, longer;
     unsigned n = 0;
-    for (; mask != 0; mask &= mask >> 1) n++;
-    return n;
+    if (ones == UINT32_MAX) return 32;
+    if ((longer = here & sixteens) != 0) here = longer, n = 16;
+    if ((longer = here & eights >> n) != 0) here = longer, n += 8;
+    if ((longer = here & fours >> n) != 0) here = longer, n += 4;
+    if ((longer = here & twos >> n) != 0) here = longer, n += 2;
+    return (here & ones >> n) != 0 ? n + 1 : n;
 }
 
 #endif

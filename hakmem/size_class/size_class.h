@@ -2,7 +2,7 @@
  *   16 B steps to 128 B               classes  0.. 7
  *   8 a doubling to 8 KiB             classes  8..55   (at most 12.5 % waste)
  *   4 a doubling to 1 MiB             classes 56..83   (at most 25 %)
- * Small classes (to 1 KiB) have their lists in thread-local storage; medium ones in the heap.
+ * A table serves small sizes (to 1 KiB), another middle ones (to 32 KiB), arithmetic the rest.
  * A power of two at most 64 KiB is a class, and its blocks are aligned to their size. */
 #ifndef HAKMEM_SIZE_CLASS_SIZE_CLASS_H_
 #define HAKMEM_SIZE_CLASS_SIZE_CLASS_H_
@@ -12,8 +12,9 @@
 
 #define SMALL_CLASSES 32
 #define CLASSES 84
-#define MEDIUM_CLASSES (CLASSES - SMALL_CLASSES)
+#define CLASS_SCALE 5
 #define SMALL_MAX ((size_t)1024)
+#define MIDDLE_MAX (32 * KiB) /* the second table reaches so far */
 #define MEDIUM_MAX (1 * MiB)
 
 struct size_class {
@@ -28,27 +29,36 @@ extern "C" {
 #endif
 /* Indexed by class. Exact for every offset in a slab: off * reciprocal >> 40 == off / bytes. */
 extern const struct size_class hak_size_class[CLASSES];
-/* Indexed by (size + 15) / 16, size <= SMALL_MAX. */
-extern const uint8_t hak_size_class_small[SMALL_MAX / 16 + 1];
+/* Scaled classes, indexed by (size + 15) / 16, size <= SMALL_MAX. */
+extern const uint16_t hak_scaled_class_small[SMALL_MAX / 16 + 1];
+/* Indexed by (size + 127) / 128, SMALL_MAX < size <= MIDDLE_MAX. */
+extern const uint16_t hak_scaled_class_middle[MIDDLE_MAX / 128 + 1];
 #ifdef __cplusplus
 }
 #endif
 
-HAK_INLINE unsigned size_class_of_small(size_t size) {
-    return hak_size_class_small[(size + 15) >> 4];
+/* A scaled class is class << CLASS_SCALE: the offset of the class among things of 32 bytes, as a
+ * thread's lists are. */
+HAK_INLINE uint32_t scaled_class_of_small(size_t size) {
+    return hak_scaled_class_small[(size + 15) >> 4];
 }
 
-/* SMALL_MAX < size <= MEDIUM_MAX. */
-HAK_INLINE unsigned size_class_of_medium(size_t size) {
+HAK_INLINE uint32_t scaled_class_of_middle(size_t size) {
+    return hak_scaled_class_middle[(size + 127) >> 7];
+}
+
+/* MIDDLE_MAX < size <= MEDIUM_MAX: 4 classes a doubling. */
+HAK_INLINE unsigned size_class_of_big(size_t size) {
     size_t last = size - 1;
     unsigned doubling = log2_floor(last);
-    if (size <= 8 * KiB) return 32 + (doubling - 10) * 8 + ((last >> (doubling - 3)) & 7);
     return 56 + (doubling - 13) * 4 + ((last >> (doubling - 2)) & 3);
 }
 
 /* size <= MEDIUM_MAX. */
 HAK_INLINE unsigned size_class_of(size_t size) {
-    return size <= SMALL_MAX ? size_class_of_small(size) : size_class_of_medium(size);
+    if (size <= SMALL_MAX) return scaled_class_of_small(size) >> CLASS_SCALE;
+    if (size <= MIDDLE_MAX) return scaled_class_of_middle(size) >> CLASS_SCALE;
+    return size_class_of_big(size);
 }
 
 /* The block's index in its slab, for an offset from the slab's start. */

@@ -24,7 +24,7 @@ void LookupSmall(benchmark::State &state) {
     auto all = sizes(1, SMALL_MAX);
     size_t i = 0;
     for (auto _ : state) {
-        unsigned c = size_class_of_small(all[i++ % kSizes]);
+        unsigned c = scaled_class_of_small(all[i++ % kSizes]);
         benchmark::DoNotOptimize(c);
     }
 }
@@ -34,7 +34,7 @@ void LookupMedium(benchmark::State &state) {
     auto all = sizes(SMALL_MAX + 1, MEDIUM_MAX);
     size_t i = 0;
     for (auto _ : state) {
-        unsigned c = size_class_of_medium(all[i++ % kSizes]);
+        unsigned c = size_class_of(all[i++ % kSizes]);
         benchmark::DoNotOptimize(c);
     }
 }

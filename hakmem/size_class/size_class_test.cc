@@ -59,13 +59,17 @@ TEST(SizeClass, EverySizeGetsTheSmallestClassThatFits) {
     EXPECT_EQ(c, CLASSES - 1u);
 }
 
-TEST(SizeClass, SmallAndMediumLookupsMeetAtTheBoundary) {
+TEST(SizeClass, TheTablesMeetAtTheirBoundaries) {
     for (size_t size = 0; size <= SMALL_MAX; size++) {
-        ASSERT_EQ(size_class_of_small(size), size_class_of(size)) << size;
-        ASSERT_LT(size_class_of_small(size), static_cast<unsigned>(SMALL_CLASSES)) << size;
+        ASSERT_EQ(scaled_class_of_small(size), size_class_of(size) << CLASS_SCALE) << size;
+        ASSERT_LT(size_class_of(size), static_cast<unsigned>(SMALL_CLASSES)) << size;
     }
-    EXPECT_EQ(size_class_of_medium(SMALL_MAX + 1), static_cast<unsigned>(SMALL_CLASSES));
-    EXPECT_EQ(size_class_of_medium(MEDIUM_MAX), CLASSES - 1u);
+    for (size_t size = SMALL_MAX + 1; size <= MIDDLE_MAX; size++) {
+        ASSERT_EQ(scaled_class_of_middle(size), size_class_of(size) << CLASS_SCALE) << size;
+    }
+    EXPECT_EQ(size_class_of(SMALL_MAX + 1), static_cast<unsigned>(SMALL_CLASSES));
+    EXPECT_EQ(size_class_of_big(MIDDLE_MAX + 1), size_class_of(MIDDLE_MAX) + 1);
+    EXPECT_EQ(size_class_of(MEDIUM_MAX), CLASSES - 1u);
 }
 
 TEST(SizeClass, WasteIsBounded) {

@@ -31,7 +31,6 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
     store_relaxed(&slab->class_index, (uint8_t)c);
     store_relaxed(&slab->capacity, sc->capacity);
     store_relaxed(&slab->out, 0);
-    store_relaxed(&slab->span, (uint8_t)sc->span);
     slab->low = 0;
     list_init(&slab->owned);
     list_init(&slab->listed);
@@ -41,6 +40,9 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
     if (sc->capacity % 64 != 0) {
         store_relaxed(&bits[words - 1], ((uint64_t)1 << sc->capacity % 64) - 1);
     }
+    /* Last: a fork may copy the slab at any of these steps, and the child counts the blocks of
+     * what is in use by the bits, which until now are an earlier life's. */
+    store_release(&slab->span, (uint8_t)sc->span);
     hak_slab_set_owner(slab, owner);
     hak_registry_set(slab_base(slab), slab->span, word_of_class(c));
 }
@@ -104,6 +106,41 @@ enum slab_result hak_slab_give(struct slab *slab, void *block) {
     if (w < slab->low) slab->low = (uint8_t)w;
     store_relaxed(&slab->out, (uint16_t)(slab->out - 1));
     return SLAB_OK;
+}
+
+/* What does not change from block to block is read once: this is where a thread that frees much
+ * spends its time. */
+void *hak_slab_give_list(struct slab *slab, void *head, size_t *count, enum slab_result *result) {
+    char *base = slab_base(slab);
+    size_t bytes = (size_t)slab->span * SLAB_BYTES, block_bytes;
+    uint64_t *local = free_bits(slab), *remote = remote_bits(slab);
+    uint64_t reciprocal = hak_size_class[slab->class_index].reciprocal;
+    unsigned given = 0, low = slab->low, capacity = slab->capacity;
+    block_bytes = hak_size_class[slab->class_index].block_bytes;
+    *result = SLAB_OK;
+    for (; head != NULL; given++) {
+        size_t offset = (size_t)((char *)head - base);
+        if (offset >= bytes) break;
+        size_t index = (offset * reciprocal) >> 40;
+        uint64_t bit = (uint64_t)1 << index % 64;
+        if (HAK_UNLIKELY(index >= capacity || index * block_bytes != offset)) {
+            *result = SLAB_INTERIOR;
+            break;
+        }
+        uint64_t free = load_relaxed(&local[index / 64]);
+        if (HAK_UNLIKELY(((free | load_relaxed(&remote[index / 64])) & bit) != 0)) {
+            *result = SLAB_DOUBLE_FREE;
+            break;
+        }
+        void *next = *(void **)head;
+        store_relaxed(&local[index / 64], free | bit);
+        if (index / 64 < low) low = (unsigned)index / 64;
+        head = next;
+    }
+    slab->low = (uint8_t)low;
+    store_relaxed(&slab->out, (uint16_t)(slab->out - given));
+    *count += given;
+    return head;
 }
 
 uint64_t hak_slab_give_remote_bits(struct slab *slab, unsigned w, uint64_t bits) {
@@ -186,7 +223,7 @@ unsigned hak_slab_collect(struct slab *slab) {
         uint64_t here = load_relaxed(&local[w]);
         if (HAK_UNLIKELY((here & bits) != 0)) report_doubled(slab, w, here & bits);
         store_relaxed(&local[w], here | bits);
-        came += (unsigned)__builtin_popcountll(bits);
+        came += popcount(bits);
         if (w < slab->low) slab->low = (uint8_t)w;
     }
     store_relaxed(&slab->out, (uint16_t)(slab->out - came));
@@ -196,8 +233,7 @@ unsigned hak_slab_collect(struct slab *slab) {
 unsigned hak_slab_count_free(const struct slab *slab) {
     unsigned count = 0;
     for (unsigned w = 0; w < words_of(slab); w++) {
-        count += (unsigned)__builtin_popcountll(load_relaxed(&free_bits(slab)[w]) |
-                                                load_relaxed(&remote_bits(slab)[w]));
+        count += popcount(load_relaxed(&free_bits(slab)[w]) | load_relaxed(&remote_bits(slab)[w]));
     }
     return count;
 }
@@ -206,7 +242,7 @@ void hak_slab_check_invariant(const struct slab *slab) {
     unsigned here = 0;
     for (unsigned w = 0; w < words_of(slab); w++) {
         hak_assert((load_relaxed(&free_bits(slab)[w]) & load_relaxed(&remote_bits(slab)[w])) == 0);
-        here += (unsigned)__builtin_popcountll(load_relaxed(&free_bits(slab)[w]));
+        here += popcount(load_relaxed(&free_bits(slab)[w]));
         hak_assert(w >= slab->low || load_relaxed(&free_bits(slab)[w]) == 0);
     }
     hak_assert(here + slab->out == slab->capacity);

@@ -58,6 +58,7 @@ struct superslab {
     struct list by_run;          /* bucket of the longest unused run, or the cache, or dropped */
     struct list by_resident_run; /* bucket of the longest unused resident run */
     struct superslab *next;      /* all records ever made, newest first */
+    uint8_t run, resident_run;   /* its buckets */
     uint64_t freed_ms;           /* when it became empty */
     bool cached;                 /* in the LRU cache */
     bool mapped;                 /* has address space */
@@ -94,6 +95,10 @@ void hak_slab_set_owner(struct slab *slab, struct slab_owner *owner);
 unsigned hak_slab_take(struct slab *slab, unsigned want, void **head);
 /* Owner: gives one block back. */
 enum slab_result hak_slab_give(struct slab *slab, void *block);
+/* Owner: gives back the blocks at the start of a list, linked by their first words, that lie in
+ * `slab`; `count` grows by them. Returns the rest of the list, which starts with the block at fault
+ * unless `result` is SLAB_OK. */
+void *hak_slab_give_list(struct slab *slab, void *head, size_t *count, enum slab_result *result);
 /* Where the bit of a block of `slab` is: word and bit. SLAB_OK or SLAB_INTERIOR. */
 enum slab_result hak_slab_find(const struct slab *slab, const void *block, unsigned *w,
                                uint64_t *bit);

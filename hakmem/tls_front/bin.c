@@ -35,20 +35,16 @@ static bool is_own(const struct heap *heap, const struct slab *slab) {
  * once. */
 static void *return_own(struct heap *heap, struct slab *slab, void *head, size_t *count) {
     unsigned c = slab->class_index, out_before = slab->out;
-    struct slab *its = slab;
-    do {
-        void *next = block_next(head);
-        hak_bin_check(hak_slab_give(slab, head), head, c);
-        ++*count;
-        head = next;
-        if (head != NULL) its = slab_of(head, c);
-    } while (head != NULL && its == slab);
+    enum slab_result result;
+    head = hak_slab_give_list(slab, head, count, &result);
+    if (HAK_UNLIKELY(result != SLAB_OK)) hak_bin_check(result, head, c);
     hak_warm_pool_given(&heap->warm, slab, out_before);
     return head;
 }
 
 /* The same for another's slab: one atomic operation for a run of blocks of one word. */
 static void *return_remote(struct slab *slab, unsigned c, void *head, size_t *count) {
+    size_t bytes = (size_t)load_relaxed(&slab->span) * SLAB_BYTES;
     unsigned word = 0, w;
     uint64_t bits = 0, bit;
     void *block = head;
@@ -60,9 +56,20 @@ static void *return_remote(struct slab *slab, unsigned c, void *head, size_t *co
         bits |= bit;
         ++*count;
         head = block_next(head);
-    } while (head != NULL && slab_of(head, c) == slab);
+    } while (head != NULL && (size_t)((char *)head - slab_base(slab)) < bytes);
     if (hak_slab_give_remote_bits(slab, word, bits) != 0) hak_bin_check(SLAB_DOUBLE_FREE, block, c);
     return head;
+}
+
+void hak_bin_return_one(struct heap *heap, unsigned c, void *block) {
+    struct slab *slab = slab_of(block, c);
+    if (HAK_UNLIKELY(!is_own(heap, slab))) {
+        hak_bin_check(hak_slab_give_remote(block), block, c);
+        return;
+    }
+    enum slab_result result = hak_slab_give(slab, block);
+    if (HAK_UNLIKELY(result != SLAB_OK)) hak_bin_check(result, block, c);
+    hak_warm_pool_given(&heap->warm, slab, slab->out + 1u);
 }
 
 size_t hak_bin_return(struct heap *heap, unsigned c, void *head) {

@@ -1,29 +1,14 @@
-/* A class's pair of lists, wherever they lie: small ones in the front, medium ones in the heap.
- * Internal to the layer. */
+/* Lists of blocks on their way back. Internal to the layer. */
 #ifndef HAKMEM_TLS_FRONT_BIN_H_
 #define HAKMEM_TLS_FRONT_BIN_H_
 
 #include "hakmem/tls_front/tls_front.h"
 
-struct bin {
-    void **take;
-    void **give;
-    int32_t *room;
-};
-
-HAK_INLINE struct bin bin_of(struct front *front, struct heap *heap, unsigned c) {
-    if (c < SMALL_CLASSES) {
-        struct bin small = {&front->take[c], &front->give[c], &front->room[c]};
-        return small;
-    }
-    struct medium *m = &heap->medium[c - SMALL_CLASSES];
-    struct bin medium = {&m->take, &m->give, &m->room};
-    return medium;
-}
-
 /* Gives a list of blocks of class `c` back to their slabs, whoever owns those. Returns bytes. */
 size_t hak_bin_return(struct heap *heap, unsigned c, void *head);
-/* The same, or hands the list over to whoever needs it. Returns bytes. */
+/* The same for one block. */
+void hak_bin_return_one(struct heap *heap, unsigned c, void *block);
+/* As hak_bin_return, or hands the list over to whoever needs it. Returns bytes. */
 size_t hak_bin_hand_over(struct heap *heap, unsigned c, void *head);
 /* Returns the list without the blocks of other threads' slabs, which go back to them. */
 void *hak_bin_keep_own(struct heap *heap, unsigned c, void *head);

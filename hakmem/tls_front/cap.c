@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "hakmem/config/options.h"
-#include "hakmem/tls_front/bin.h"
 
 /* Of all threads. Relaxed: they are counts, and order nothing. */
 static uint64_t charged;
@@ -33,102 +32,102 @@ static uint16_t max_cap(unsigned c) {
     return (uint16_t)(n < 1 ? 1 : n > FRONT_CLASS_BLOCKS ? FRONT_CLASS_BLOCKS : n);
 }
 
-static uint32_t warm_cap(const struct caps *caps, unsigned c) {
-    uint32_t n = caps->max[c] / FRONT_WARM_DIVISOR;
+static uint32_t warm_cap(const struct list_pair *list) {
+    uint32_t n = list->max / FRONT_WARM_DIVISOR;
     return n < 1 ? 1 : n;
 }
 
-/* Bytes of a small class's cap that are charged. Medium lists are bounded together. */
+/* Bytes of a cap that are charged. */
 static size_t charged_bytes(unsigned c, uint32_t cap) {
     size_t bytes = (size_t)cap * hak_size_class[c].block_bytes;
-    if (c >= SMALL_CLASSES || bytes <= FRONT_FLOOR_BYTES) return 0;
-    return bytes - FRONT_FLOOR_BYTES;
+    return bytes <= FRONT_FLOOR_BYTES ? 0 : bytes - FRONT_FLOOR_BYTES;
 }
 
-static bool set_cap(struct caps *caps, unsigned c, uint32_t cap) {
-    uint32_t old = caps->cap[c];
+static bool set_cap(struct heap *heap, unsigned c, uint32_t cap) {
+    struct caps *caps = &heap->caps;
+    uint32_t old = heap->lists.of[c].cap;
     size_t had = charged_bytes(c, old), wants = charged_bytes(c, cap);
-    size_t small = caps->small_bytes;
-    if (c < SMALL_CLASSES) {
-        size_t bytes = hak_size_class[c].block_bytes;
-        small = small - old * bytes + cap * bytes;
-        if (cap > old && small > FRONT_THREAD_BYTES) return false;
-    }
+    size_t block_bytes = hak_size_class[c].block_bytes;
+    size_t bytes = caps->bytes - old * block_bytes + cap * block_bytes;
+    if (cap > old && bytes > FRONT_THREAD_BYTES) return false;
     if (wants > had && !charge(caps, wants - had)) return false;
     if (wants < had) uncharge(caps, had - wants);
-    caps->small_bytes = small;
-    caps->cap[c] = (uint16_t)cap;
+    caps->bytes = bytes;
+    heap->lists.of[c].cap = (uint16_t)cap;
     return true;
 }
 
-void hak_caps_start(struct caps *caps) {
-    memset(caps, 0, sizeof(*caps));
-    for (unsigned c = 0; c < CLASSES; c++) caps->max[c] = max_cap(c);
-    memset(caps->rested, FRONT_REST_SWEEPS, sizeof(caps->rested));
-    caps->until_sweep = FRONT_SWEEP_CALLS;
-    caps->medium_bytes = FRONT_MEDIUM_FLOOR_BYTES;
-}
-
-void hak_caps_end(struct caps *caps) { uncharge(caps, caps->charged); }
-
-static void doubled(struct caps *caps, unsigned c, uint32_t most) {
-    uint32_t cap = caps->cap[c] == 0 ? 1 : caps->cap[c] * 2;
-    set_cap(caps, c, cap > most ? most : cap);
-}
-
-bool hak_cap_called(struct caps *caps, unsigned c) {
-    caps->rested[c] = 0;
-    if (caps->calls[c] < FRONT_COLD_CALLS) {
-        caps->calls[c]++;
-    } else if (caps->cap[c] < warm_cap(caps, c)) {
-        doubled(caps, c, warm_cap(caps, c));
+void hak_caps_forget(struct heap *heap) {
+    uncharge(&heap->caps, heap->caps.charged);
+    heap->caps.bytes = 0;
+    for (unsigned c = 0; c < CLASSES; c++) {
+        heap->lists.of[c].cap = 0;
+        hak_cap_cool(heap, c);
     }
-    if (--caps->until_sweep != 0) return false;
-    caps->until_sweep = FRONT_SWEEP_CALLS;
-    return true;
+}
+static void double_cap(struct heap *heap, unsigned c, uint32_t most) {
+    uint32_t cap = heap->lists.of[c].cap;
+    cap = cap == 0 ? 1 : cap * 2;
+    set_cap(heap, c, cap > most ? most : cap);
 }
 
-void hak_cap_grow(struct caps *caps, unsigned c) {
-    if (caps->cap[c] < caps->max[c]) doubled(caps, c, caps->max[c]);
+void hak_cap_warm(struct heap *heap, unsigned c) {
+    struct list_pair *list = &heap->lists.of[c];
+    double_cap(heap, c, warm_cap(list));
+    list->warming = list->cap < warm_cap(list);
 }
 
-void hak_cap_cool(struct caps *caps, unsigned c) {
-    set_cap(caps, c, 0);
-    caps->calls[c] = 0;
-    caps->overflowed[c] = false;
-    caps->rested[c] = FRONT_REST_SWEEPS;
+void hak_cap_flow(struct heap *heap, unsigned c, enum flow flow) {
+    struct list_pair *list = &heap->lists.of[c];
+    bool turned = flow != list->last && list->last != FLOW_NONE;
+    bool grows = turned || (c < SMALL_CLASSES && flow == FLOW_OUT);
+    if (grows && list->cap < list->max) double_cap(heap, c, list->max);
+    list->last = (uint8_t)flow;
 }
 
-bool hak_cap_medium(struct caps *caps, size_t bytes) {
-    size_t bound = caps->medium_bytes * 2;
-    if (bound < bytes) bound = bytes;
-    if (bound > FRONT_MEDIUM_THREAD_BYTES || !charge(caps, bound - caps->medium_bytes)) {
+void hak_cap_cool(struct heap *heap, unsigned c) {
+    struct list_pair *list = &heap->lists.of[c];
+    if (list->cap != 0) set_cap(heap, c, 0);
+    list->cold = FRONT_COLD_CALLS;
+    list->warming = true;
+    list->last = FLOW_NONE;
+    list->rested = FRONT_REST_SWEEPS;
+}
+
+void hak_caps_init(struct heap *heap) {
+    for (unsigned c = 0; c < CLASSES; c++) {
+        heap->lists.of[c].max = max_cap(c);
+        hak_cap_cool(heap, c);
+    }
+    heap->caps.until_sweep = FRONT_SWEEP_CALLS;
+}
+
+/* Changes with every malloc and free of the class. */
+static uint32_t look(const struct list_pair *list) {
+    return (uint32_t)((uintptr_t)list->take >> 4) + (uint32_t)list->room * 0x9e3779b1u;
+}
+
+bool hak_cap_rests(struct list_pair *list) {
+    if (list->rested == FRONT_REST_SWEEPS) return false;
+    uint32_t seen = look(list);
+    if (list->seen != seen) {
+        list->seen = seen;
+        list->rested = 0;
         return false;
     }
-    caps->medium_bytes = bound;
-    return true;
+    return ++list->rested == FRONT_REST_SWEEPS;
 }
 
-bool hak_cap_rests(struct caps *caps, unsigned c, uint32_t seen) {
-    if (caps->rested[c] == FRONT_REST_SWEEPS) return false;
-    if (caps->seen[c] != seen) {
-        caps->seen[c] = seen;
-        caps->rested[c] = 0;
-        return false;
-    }
-    return ++caps->rested[c] == FRONT_REST_SWEEPS;
-}
-
-void hak_caps_yield(struct caps *caps, uint64_t threads) {
+void hak_caps_yield(struct heap *heap, uint64_t threads) {
     uint32_t now = load_relaxed(&pressure);
-    if (now == caps->pressure) return;
-    caps->pressure = now;
-    if (caps->charged <= hak_options.front_max_mb * MiB / (threads < 1 ? 1 : threads)) return;
-    for (unsigned c = 0; c < SMALL_CLASSES; c++) {
-        if (charged_bytes(c, caps->cap[c]) != 0) set_cap(caps, c, caps->cap[c] / 2);
+    if (now == heap->caps.pressure) return;
+    heap->caps.pressure = now;
+    uint64_t share = hak_options.front_max_mb * MiB / (threads < 1 ? 1 : threads);
+    if (heap->caps.charged <= share) return;
+    for (unsigned c = 0; c < CLASSES; c++) {
+        uint32_t cap = heap->lists.of[c].cap;
+        if (charged_bytes(c, cap) == 0) continue;
+        set_cap(heap, c, cap / 2);
+        heap->lists.of[c].warming = true;
     }
-    size_t medium = caps->medium_bytes / 2;
-    if (medium < FRONT_MEDIUM_FLOOR_BYTES) return;
-    uncharge(caps, caps->medium_bytes - medium);
-    caps->medium_bytes = medium;
 }

@@ -1,7 +1,7 @@
 /* How much a thread's lists may hold: nothing while a class is cold, more while it is busy, nothing
  * again when it rests. All threads together: at most HAKMEM_FRONT_MAX_MB beyond a small floor.
  *
- *      cold --FRONT_COLD_CALLS slow calls--> 1, 2, 4 ... warm --overflow--> doubles to the bound
+ *      cold --FRONT_COLD_CALLS slow calls--> 1, 2, 4 ... warm --flow turns--> doubles to the bound
  *        ^------------------ unused in FRONT_REST_SWEEPS sweeps ----------------'
  *
  * So a thread that touches each size once and goes idle keeps nothing, without a call. The hot
@@ -12,36 +12,47 @@
 
 #include "hakmem/tls_front/tls_front.h"
 
-/* The class was called often since it was cold. */
-HAK_INLINE bool hak_cap_is_warm(const struct caps *caps, unsigned c) {
-    return caps->calls[c] == FRONT_COLD_CALLS;
-}
-
 #ifdef __cplusplus
 extern "C" {
 #endif
-/* Every class is cold. */
-void hak_caps_start(struct caps *caps);
-/* Gives the thread's share of the common bound back. */
-void hak_caps_end(struct caps *caps);
-/* A slow call for class `c`. Returns true when it is time to sweep. */
-bool hak_cap_called(struct caps *caps, unsigned c);
-/* Doubles the cap of class `c`, whose list overflows. */
-void hak_cap_grow(struct caps *caps, unsigned c);
+/* For a new heap: every class is cold, and stays so when the heap is recycled. */
+void hak_caps_init(struct heap *heap);
+/* Makes every class cold, whatever state its lists are in. */
+void hak_caps_forget(struct heap *heap);
+/* A slow call for a class that is warming and not cold. */
+void hak_cap_warm(struct heap *heap, unsigned c);
+/* Blocks of class `c` go past the lists. The cap doubles when the flow turns, and of a small class
+ * whenever the list overflows: a program that only frees would not gain by long lists of big
+ * blocks. */
+void hak_cap_flow(struct heap *heap, unsigned c, enum flow flow);
 /* Class `c` is cold again; its lists are empty. */
-void hak_cap_cool(struct caps *caps, unsigned c);
-/* Makes the medium bound `bytes` at least, if it may. */
-bool hak_cap_medium(struct caps *caps, size_t bytes);
-/* A sweep passes class `c`, whose lists look like `seen`: true when they have not changed in
- * FRONT_REST_SWEEPS sweeps. */
-bool hak_cap_rests(struct caps *caps, unsigned c, uint32_t seen);
+void hak_cap_cool(struct heap *heap, unsigned c);
+/* A sweep passes a class: true when its lists have not changed in FRONT_REST_SWEEPS sweeps. */
+bool hak_cap_rests(struct list_pair *list);
 /* At each sweep: gives up half of what is above this thread's share while others are refused.
  * `threads` share the common bound. */
-void hak_caps_yield(struct caps *caps, uint64_t threads);
+void hak_caps_yield(struct heap *heap, uint64_t threads);
 /* What all threads' lists may hold beyond the floor, now. Bytes. */
 uint64_t hak_caps_charged(void);
 #ifdef __cplusplus
 }
 #endif
+
+/* The class was not used since it was cold, so its lists are empty. */
+HAK_INLINE bool cap_is_unused(const struct list_pair *list) {
+    return list->rested == FRONT_REST_SWEEPS;
+}
+
+/* A slow call for class `c`. Returns true when it is time to sweep. */
+HAK_INLINE bool cap_called(struct heap *heap, unsigned c) {
+    struct list_pair *list = &heap->lists.of[c];
+    list->rested = 0;
+    if (HAK_UNLIKELY(list->cold != 0)) {
+        list->cold--;
+    } else if (HAK_UNLIKELY(list->warming)) {
+        hak_cap_warm(heap, c);
+    }
+    return HAK_UNLIKELY(--heap->caps.until_sweep == 0);
+}
 
 #endif

@@ -26,38 +26,43 @@ static struct heap *acquire_heap(void) {
     heap = hak_os_meta_alloc(sizeof(*heap));
     if (heap == NULL) return NULL;
     hak_warm_pool_init(&heap->warm);
+    hak_caps_init(heap);
     heap->next_all = heaps.all;
     heaps.all = heap;
     return heap;
 }
 
 bool hak_front_start(void) {
-    struct front *front = &hak_front;
     if (!front_enter()) return false;
-    lock_acquire(&heaps.lock);
-    if (heaps.cookie == 0) heaps.cookie = hak_os_random();
-    struct heap *heap = acquire_heap();
-    if (heap != NULL) {
-        count_add(&heaps.live, 1);
-        heap->front = front;
-        hak_caps_start(&heap->caps);
-        heap->medium_bytes = 0;
-        for (unsigned c = 0; c < CLASSES; c++) *bin_of(front, heap, c).room = 0;
-        front->cookie = heaps.cookie;
-        front->heap = heap;
+    /* A signal handler may have made it before this path was entered. */
+    if (hak_front.heap == NULL) {
+        lock_acquire(&heaps.lock);
+        if (heaps.cookie == 0) store_relaxed(&heaps.cookie, hak_os_random());
+        struct heap *heap = acquire_heap();
+        if (heap != NULL) {
+            count_add(&heaps.live, 1);
+            heap->front = &hak_front;
+            heap->lists.end = CLASSES << CLASS_SCALE;
+            heap->lists.cookie = heaps.cookie;
+            hak_front.heap = heap;
+        }
+        lock_release(&heaps.lock);
     }
-    lock_release(&heaps.lock);
     front_leave();
-    return heap != NULL;
+    return hak_front.heap != NULL;
 }
 
 /* Puts a heap whose slabs are gone where the next thread finds it; lock held. */
 static void retire(struct heap *heap) {
-    hak_caps_end(&heap->caps);
     heap->front = NULL;
     heap->next_free = heaps.free;
     heaps.free = heap;
     count_add(&heaps.live, -1);
+}
+
+bool hak_front_is_marked(const void *block) {
+    uint64_t cookie = load_relaxed(&heaps.cookie); /* 0: nothing was freed yet */
+    return cookie != 0 && *block_cookie((void *)(uintptr_t)block) == block_mark(block, cookie);
 }
 
 uint64_t hak_front_threads(void) { return load_relaxed(&heaps.live); }
@@ -69,7 +74,7 @@ void hak_front_end(void) {
     if (heap != NULL) {
         hak_front_flush();
         hak_warm_pool_release(&heap->warm);
-        front->heap = NULL;
+        front->heap = NULL; /* and its lists stay hak_lists_none */
         lock_acquire(&heaps.lock);
         retire(heap);
         lock_release(&heaps.lock);
@@ -108,14 +113,18 @@ static void free_list(void *head) {
 }
 
 static void abandon(struct heap *heap) {
+    struct lists *lists = &heap->lists;
     if (heap->front->busy == 0) {
         for (unsigned c = 0; c < CLASSES; c++) {
-            struct bin bin = bin_of(heap->front, heap, c);
-            free_list(*bin.take);
-            free_list(*bin.give);
+            free_list(lists->of[c].take);
+            free_list(lists->of[c].give);
         }
     }
-    memset(heap->medium, 0, sizeof(heap->medium));
+    for (unsigned c = 0; c < CLASSES; c++) {
+        lists->of[c].take = lists->of[c].give = NULL;
+        lists->of[c].room = 0;
+    }
+    hak_caps_forget(heap);
     hak_warm_pool_abandon(&heap->warm);
     retire(heap);
 }

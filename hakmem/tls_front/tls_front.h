@@ -1,19 +1,19 @@
 /* The thread's own blocks: a list to take from and a list to give to, for each size class.
  *
- *      malloc <-- take[c]      give[c] <-- free
+ *      malloc <-- take      give <-- free
  *
  * Two lists, not one: with one, each malloc waits for the store of the free before it. When take
- * is empty the lists swap; when give is full too, the older (take) goes back to its slabs.
- * A free block in a list: first word = link, second word = its mark: a secret
- * cookie mixed with the address, which says "free".
+ * is empty the lists swap; when give is full too, the older (take) goes to others or back.
+ * A free block in a list: first word = link, second word = its mark: a secret cookie mixed with the
+ * address, which says "free".
  *
- * Only `room` bounds a list, and only free counts: malloc touches nothing but the list. A block goes
- * to the list of whoever frees it, whoever owns its slab; what a thread frees beyond its need is
- * handed over whole. Blocks that share a cache line (LINE_BYTES) are the exception: they are sorted
- * out before they are taken again, so that two threads do not write one line.
+ * Only `room` bounds a list, and only free counts: malloc touches nothing but the list. A block
+ * goes to the list of whoever frees it, whoever owns its slab; what a thread frees beyond its need
+ * is handed over whole. Blocks that share a cache line (LINE_BYTES) are the exception: they are
+ * sorted out before they are taken again, so that two threads do not write one line.
  *
- * The hot path is not guarded against signal handlers; every slow path is (front_enter): a
- * handler that comes in between is served aside, without this thread's lists and without a lock. */
+ * The hot path is not guarded against signal handlers. Every slow path is (front_enter): a handler
+ * that comes in between finds no lists, and is served aside, without a lock. */
 #ifndef HAKMEM_TLS_FRONT_TLS_FRONT_H_
 #define HAKMEM_TLS_FRONT_TLS_FRONT_H_
 
@@ -24,49 +24,51 @@
 #include "hakmem/transfer/transfer.h"
 #include "hakmem/warm_pool/warm_pool.h"
 
-struct heap;
+/* A class's lists, and how much they may hold (cap.h). */
+struct list_pair {
+    void *take;
+    void *give;
+    int32_t room;   /* pushes that give still has room for */
+    uint32_t seen;  /* what the last sweep saw */
+    uint16_t cap;   /* blocks that give may hold; 0: the class is cold */
+    uint16_t max;   /* what cap may reach */
+    uint8_t cold;   /* slow calls to come before the class is warm */
+    bool warming;   /* cap may still grow at a slow call */
+    uint8_t rested; /* sweeps that found the class as the one before had left it */
+    uint8_t last;   /* how blocks last went past the lists: enum flow */
+};
+
+enum flow { FLOW_NONE, FLOW_IN, FLOW_OUT };
+
+/* A thread's lists: all that the hot path touches. */
+struct lists {
+    uint32_t end; /* CLASSES, scaled; 0 in hak_lists_none */
+    uint64_t cookie;
+    struct list_pair of[CLASSES];
+};
 
 #define FRONT_ENDED 2
 
-/* Thread-local, at most 1 KiB: dlopen has little room for static TLS. */
+/* Thread-local. */
 struct front {
-    void *take[SMALL_CLASSES];
-    void *give[SMALL_CLASSES];
-    int32_t room[SMALL_CLASSES]; /* pushes that give still has room for */
-    uint32_t busy;               /* 1 in a slow path; FRONT_ENDED once the thread has ended */
-    uint64_t cookie;
-    struct heap *heap;
+    struct lists *lists; /* the heap's; hak_lists_none in a slow path and without a heap */
+    struct heap *heap;   /* NULL until the thread has one, and after its end */
+    uint32_t busy;       /* 1 in a slow path; FRONT_ENDED once the thread has ended */
 };
 
-/* How much a thread's lists may hold (cap.h). */
+/* The sums of a thread's caps (cap.h). */
 struct caps {
-    uint16_t cap[CLASSES];    /* blocks that give may hold; 0: the class is cold */
-    uint16_t max[CLASSES];    /* what a cap may reach */
-    uint8_t calls[CLASSES];   /* slow calls since the class was cold, to FRONT_COLD_CALLS */
-    uint8_t rested[CLASSES];  /* sweeps that found the class as the one before had left it */
-    uint32_t seen[CLASSES];   /* what the last sweep saw of its lists */
-    bool overflowed[CLASSES]; /* since the last refill from a slab */
-    uint32_t until_sweep;     /* slow calls */
-    size_t small_bytes;       /* the small classes' caps, at most FRONT_THREAD_BYTES */
-    size_t medium_bytes;      /* bound of the medium lists, to FRONT_MEDIUM_THREAD_BYTES */
-    size_t charged;           /* of both: counted against the bound of all threads */
-    uint32_t pressure;        /* that bound's, when this thread last looked */
+    size_t bytes;         /* at most FRONT_THREAD_BYTES */
+    size_t charged;       /* of these: counted against the bound of all threads */
+    uint32_t until_sweep; /* slow calls */
+    uint32_t pressure;    /* of the common bound, when this thread last looked */
 };
 
-/* A medium class's lists. */
-struct medium {
-    void *take;
-    void *give;
-    int32_t room; /* pushes that give still has room for */
-};
-
-/* What of a thread's front is not on the hot path. Made at its first slow path, recycled with its
- * owner number after its end. */
+/* What a thread has. Made at its first slow path, recycled after its end. */
 struct heap {
-    struct warm_pool warm;
-    struct medium medium[MEDIUM_CLASSES];
+    struct lists lists;
     struct caps caps;
-    size_t medium_bytes; /* in the medium lists, at most caps.medium_bytes */
+    struct warm_pool warm;
     uint64_t refills;
     struct front *front; /* the thread's; NULL when the heap is free */
     struct heap *next_all, *next_free;
@@ -78,14 +80,17 @@ extern "C" {
 
 extern __thread struct front hak_front __attribute__((tls_model("initial-exec")));
 
+/* Lists that are empty and take nothing: every call that meets them takes the slow path. */
+extern const struct lists hak_lists_none;
+
 /* Makes the calling thread's heap. False: out of memory, or the thread has ended. */
 bool hak_front_start(void);
-/* A block of class `c` when take is empty. NULL: out of memory. Entered. */
-void *hak_front_refill(unsigned c);
-/* A block of a medium class. NULL: out of memory. Entered. */
-void *hak_front_medium(unsigned c);
-/* Frees a block of class `c`, for every reason the hot path left: medium, list full, misaligned, freed
- * twice. Entered. */
+/* A block of class `c`, from the list or what stands behind it. NULL: out of memory. Entered. */
+void *hak_front_take(unsigned c);
+/* The block carries the mark of a free one. */
+bool hak_front_is_marked(const void *block);
+/* Frees a block of class `c`, for every reason the hot path left: the list is full, there was no
+ * heap, misaligned, freed twice. Entered. */
 void hak_front_free(void *block, unsigned c);
 /* Frees a slab's block without lists or locks: from signal handlers, and in threads that have
  * ended. */
@@ -114,15 +119,20 @@ void hak_front_fork_child(void);
 }
 #endif
 
-/* Begins a slow path. False: this thread is in one already (a signal handler), or has ended. */
+/* Begins a slow path. False: this thread is in one already (a signal handler), or has ended. A
+ * handler that comes from here on finds no lists, and is served aside. */
 HAK_INLINE bool front_enter(void) {
     if (HAK_UNLIKELY(hak_front.busy)) return false;
     hak_front.busy = 1;
+    signal_fence();
+    hak_front.lists = (struct lists *)(uintptr_t)&hak_lists_none;
     signal_fence();
     return true;
 }
 
 HAK_INLINE void front_leave(void) {
+    signal_fence();
+    if (HAK_LIKELY(hak_front.heap != NULL)) hak_front.lists = &hak_front.heap->lists;
     signal_fence();
     hak_front.busy = 0;
 }
@@ -136,27 +146,38 @@ HAK_INLINE uint64_t block_mark(const void *block, uint64_t cookie) {
     return cookie ^ (uintptr_t)block;
 }
 
-/* Takes a block of a small class; NULL: the list is empty. */
-HAK_INLINE void *front_pop(unsigned c) {
-    void *block = hak_front.take[c];
+#ifndef __cplusplus
+_Static_assert(sizeof(struct list_pair) == 1 << CLASS_SCALE, "registry words are offsets of these");
+#endif
+
+HAK_INLINE struct list_pair *list_at(struct lists *lists, uint32_t scaled_class) {
+    return (struct list_pair *)((char *)lists->of + scaled_class);
+}
+
+/* Takes a block; NULL: the list is empty. */
+HAK_INLINE void *front_pop(uint32_t scaled_class) {
+    struct list_pair *list = list_at(hak_front.lists, scaled_class);
+    void *block = list->take;
     if (HAK_UNLIKELY(block == NULL)) return NULL;
-    hak_front.take[c] = block_next(block);
+    list->take = block_next(block);
     if (HAK_CHECKS) *block_cookie(block) = 0;
     return block;
 }
 
-/* Gives a block; false: not a small block, or freed already, or the list is full. One compare covers
- * NULL, foreign, medium and large. */
+/* Gives a block; false: no slab's block, or freed already, or the list is full. One compare covers
+ * NULL, foreign, large, and a thread without a heap. */
 HAK_INLINE bool front_push(void *block) {
+    struct lists *lists = hak_front.lists;
     /* An address inside a block would go out again as a block: aligned ones are found when they
      * come back to their slab. */
-    uint32_t c = word_class(registry_word_aligned(block));
-    if (HAK_UNLIKELY(c >= SMALL_CLASSES)) return false;
-    uint64_t mark = block_mark(block, hak_front.cookie);
+    uint32_t scaled_class = word_scaled_class(registry_word_aligned(block));
+    if (HAK_UNLIKELY(scaled_class >= lists->end)) return false;
+    uint64_t mark = block_mark(block, lists->cookie);
     if (HAK_CHECKS && HAK_UNLIKELY(*block_cookie(block) == mark)) return false;
-    if (HAK_UNLIKELY(--hak_front.room[c] < 0)) return false;
-    block_set_next(block, hak_front.give[c]);
-    hak_front.give[c] = block;
+    struct list_pair *list = list_at(lists, scaled_class);
+    if (HAK_UNLIKELY(--list->room < 0)) return false;
+    block_set_next(block, list->give);
+    list->give = block;
     if (HAK_CHECKS) *block_cookie(block) = mark;
     return true;
 }

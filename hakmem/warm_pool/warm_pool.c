@@ -135,7 +135,7 @@ static void prefill(struct warm_pool *wp, unsigned c) {
         struct slab *slab = hak_shared_pool_take_partial(c, &wp->owner);
         if (slab == NULL) return;
         adopt(wp, slab);
-        wc->prefilled++;
+        count_add(&wc->prefilled, 1);
     }
 }
 

@@ -1,0 +1,227 @@
+"""What is broken in each twin of the layers, and the scenario that must catch it."""
+
+TWINS = {
+    # ---- Remote frees ----
+    "flag_cleared_after_the_bits": {
+        "source": "//hakmem/warm_pool:warm_pool.c",
+        "find": """            hak_slab_clear_pending(slab);
+            hak_slab_collect(slab);
+""",
+        "put": """            hak_slab_collect(slab);
+            hak_slab_clear_pending(slab);
+""",
+        "scenario": "RemoteFree.IsCollectedOnceWhileTheOwnerHandsOut",
+    },
+    "remote_bit_set_in_two_steps": {
+        "source": "//hakmem/slab:slab.c",
+        "find": "    doubled = fetch_or_acq_rel(&remote_bits(slab)[w], bits) & bits;",
+        "put": """    uint64_t before = load_relaxed(&remote_bits(slab)[w]);
+    store_relaxed(&remote_bits(slab)[w], before | bits);
+    doubled = before & bits;""",
+        "scenario": "RemoteFree.IsCollectedOnceWhileTheOwnerHandsOut",
+    },
+    "remote_bits_taken_in_two_steps": {
+        "source": "//hakmem/slab:slab.c",
+        "find": "        uint64_t bits = exchange_acq_rel(&remote[w], (uint64_t)0);",
+        "put": """        uint64_t bits = load_relaxed(&remote[w]);
+        store_relaxed(&remote[w], (uint64_t)0);
+""",
+        "scenario": "RemoteFree.IsCollectedOnceWhileTheOwnerHandsOut",
+    },
+    "note_pushed_twice": {
+        "source": "//hakmem/slab:slab.c",
+        "find": """    if (exchange_acq_rel(&slab->pending, 1u) == 0) hak_slab_push_pending(slab);
+    return doubled;""",
+        "put": """    bool noted = load_relaxed(&slab->pending) != 0;
+    store_relaxed(&slab->pending, 1u);
+    if (!noted) hak_slab_push_pending(slab);
+    return doubled;""",
+        "scenario": "RemoteFree.IsCollectedOnceWhileTheOwnerHandsOut",
+    },
+    "doubled_bits_not_looked_for": {
+        "source": "//hakmem/slab:slab.c",
+        "find": "if (HAK_UNLIKELY((here & bits) != 0)) report_doubled(slab, w, here & bits);",
+        "put": "(void)report_doubled;",
+        "scenario": "RemoteFree.TwiceBy*",
+    },
+    # ---- Slabs that change hands ----
+    "closed_stack_is_dropped": {
+        "source": "//hakmem/warm_pool:warm_pool.c",
+        "find": """        struct slab *next = slab->pending_next;
+        hak_slab_forward_pending(slab);
+        slab = next;
+    }
+}
+
+void hak_warm_pool_release""",
+        "put": """        slab = slab->pending_next;
+    }
+}
+
+void hak_warm_pool_release""",
+        "scenario": "HandOver.OfAThreadThatEndsLosesNoRemoteFree",
+    },
+    "stack_closed_before_the_slabs_go": {
+        "source": "//hakmem/warm_pool:warm_pool.c",
+        "find": """void hak_warm_pool_release(struct warm_pool *wp) {
+""",
+        "put": """void hak_warm_pool_release(struct warm_pool *wp) {
+    close_pending(wp);
+""",
+        "scenario": "HandOver.OfAThreadThatEndsLosesNoRemoteFree",
+    },
+    "foreign_note_is_dropped": {
+        "source": "//hakmem/warm_pool:warm_pool.c",
+        "find": """        } else {
+            hak_slab_forward_pending(slab);
+        }""",
+        "put": "        }",
+        "scenario": "HandOver.ToTheNextThreadWithTheSameHeapLosesNoNote",
+    },
+    "note_of_an_earlier_life_clears_a_later_one": {
+        "source": "//hakmem/slab:slab.c",
+        "find": "    if (any != 0 && exchange_acq_rel(&slab->pending, 1u) == 0) " +
+                "hak_slab_push_pending(slab);",
+        "put": "    (void)any;",
+        "scenario": "HandOver.OfAnEmptiedSlabLeavesItsNoteToTheNextLife",
+    },
+    "unused_slab_keeps_its_owner": {
+        "source": "//hakmem/shared_pool:shared_pool.c",
+        "find": "    store_release(&slab->owner, &pool.orphans);",
+        "put": "",
+        "scenario": "HandOver.OfTheLastSlabLeavesALatePusherAnOpenStack",
+    },
+    # ---- Shared pool ----
+    "partial_stage_without_the_lock": {
+        "source": "//hakmem/shared_pool:shared_pool.c",
+        "find": """    acquire();
+    struct slab *slab = take_partial(c, owner);
+    if (slab != NULL) pool.stage[STAGE_PARTIAL]++;
+    release();""",
+        "put": "    struct slab *slab = take_partial(c, owner);",
+        "scenario": "SharedPool.AnOrphanIsAdoptedOnceBesideRemoteFrees",
+    },
+    "purged_run_is_not_marked": {
+        "source": "//hakmem/shared_pool:shared_pool.c",
+        "find": "    hak_superslabs_set(&pool.all, ss, ss->used | units, ss->resident);",
+        "put": "",
+        "scenario": "SharedPool.ARunThatIsPurgedIsNotTaken",
+    },
+    # ---- Registry ----
+    "leaf_published_over_another": {
+        "source": "//hakmem/registry:registry.c",
+        "find": "        cas_acq_rel(&hak_registry_top[top], &none, (uintptr_t)leaf - bias(top));",
+        "put": """        (void)none;
+        store_release(&hak_registry_top[top], (uintptr_t)leaf - bias(top));""",
+        "scenario": "Registry.WordsOfTwoThreadsShareALeaf",
+    },
+    "words_go_after_the_range": {
+        "source": "//hakmem/shared_pool:superslab.c",
+        "find": """    all->mapped--;
+    return true;""",
+        "put": """    all->mapped--;
+    hak_registry_set(ss->base, SLABS_PER_SUPERSLAB, 0);
+    return true;""",
+        "scenario": "Registry.AnAddressGoesFromASuperslabToALargeBlock",
+    },
+    "word_of_a_large_block_goes_after_the_range": {
+        "source": "//hakmem/large:large.c",
+        "find": "    if (aside || !cache_put(block, bytes)) unmap_block(block, bytes);",
+        "put": """    if (aside || !cache_put(block, bytes)) unmap_block(block, bytes);
+    hak_registry_set(block, 1, 0);""",
+        "scenario": "Registry.AnAddressGoesFromALargeBlockToAnother",
+    },
+    # ---- Large ----
+    "record_stack_without_a_count": {
+        "source": "//hakmem/large:large.c",
+        "find": "((top >> 32) + 1) << 32",
+        "put": "(top >> 32) << 32",
+        "scenario": "Large.ARecordIsTakenOnce",
+    },
+    "live_is_tested_and_cleared_in_two_steps": {
+        "source": "//hakmem/large:large.c",
+        "find": "    hak_check(exchange_acq_rel(&r->live, 0u) == 1,",
+        "put": """    bool was_live = load_relaxed(&r->live) == 1;
+    store_relaxed(&r->live, 0u);
+    hak_check(was_live,""",
+        "scenario": "Large.ADoubleFreeIsSeen",
+    },
+    # ---- Transfer ----
+    "pop_without_the_lock": {
+        "source": "//hakmem/transfer:transfer.c",
+        "find": """    lock_acquire(&s->lock);
+    uint32_t n = load_relaxed(&s->count);
+    if (n > 0) {
+        chain = s->chains[n - 1];
+        s->bytes -= bytes_of(c, chain);
+        store_relaxed(&s->count, n - 1);
+    }
+    lock_release(&s->lock);""",
+        "put": """    uint32_t n = load_relaxed(&s->count);
+    if (n > 0) {
+        chain = s->chains[n - 1];
+        s->bytes -= bytes_of(c, chain);
+        store_relaxed(&s->count, n - 1);
+    }""",
+        "scenario": "Transfer.EachChainIsPoppedOnce",
+    },
+    "bound_looked_at_before_the_lock": {
+        "source": "//hakmem/transfer:transfer.c",
+        "find": """    lock_acquire(&s->lock);
+    uint32_t n = load_relaxed(&s->count);
+    bool taken = n == 0 || (n < TRANSFER_CHAINS && s->bytes + bytes <= TRANSFER_CLASS_BYTES);""",
+        "put": """    uint32_t n = load_relaxed(&s->count);
+    bool taken = n == 0 || (n < TRANSFER_CHAINS && s->bytes + bytes <= TRANSFER_CLASS_BYTES);
+    lock_acquire(&s->lock);
+    n = load_relaxed(&s->count);""",
+        "scenario": "Transfer.AFullStockRefusesAllButOne",
+    },
+    # ---- Lock ----
+    "sleeper_is_not_marked": {
+        "source": "//hakmem/base:lock.c",
+        "find": "exchange_acq_rel(&lock->state, 2u) != 0",
+        "put": "exchange_acq_rel(&lock->state, 1u) != 0",
+        "scenario": "Lock.*",
+    },
+    "lock_taken_in_two_steps": {
+        "source": "//hakmem/base:lock.c",
+        "find": "load_relaxed(&lock->state) == 0 && lock_try(lock)) return;",
+        "put": """load_relaxed(&lock->state) == 0) {
+            store_relaxed(&lock->state, 1u);
+            return;
+        }""",
+        "scenario": "Lock.*",
+    },
+    "woken_thread_forgets_the_other_sleepers": {
+        "source": "//hakmem/base:lock.c",
+        "find": "    while (exchange_acq_rel(&lock->state, 2u) != 0) futex_wait(&lock->state, 2);",
+        "put": """    if (exchange_acq_rel(&lock->state, 2u) != 0) {
+        do {
+            futex_wait(&lock->state, 2);
+        } while (!lock_try(lock));
+    }""",
+        "scenario": "Lock.LetsOneOfThreeInAndWakesAll",
+    },
+    # ---- Fork ----
+    "slab_in_use_before_its_bits": {
+        "source": "//hakmem/slab:slab.c",
+        "find": "    store_relaxed(&slab->out, 0);",
+        "put": """    store_relaxed(&slab->out, 0);
+    store_relaxed(&slab->span, (uint8_t)sc->span);""",
+        "scenario": "Fork.BesideASlabThatIsCarvedForAnotherClass",
+    },
+    "masks_are_not_repaired": {
+        "source": "//hakmem/shared_pool:shared_pool.c",
+        "find": "    if (used != ss->used) hak_superslabs_set(&pool.all, ss, used, ss->resident);",
+        "put": "    (void)used;",
+        "scenario": "Fork.BesideAPurge",
+    },
+    "notes_are_not_made_anew": {
+        "source": "//hakmem/shared_pool:shared_pool.c",
+        "find": """        slab->pending = 1;
+        hak_slab_push_pending(slab);
+""",
+        "put": "",
+        "scenario": "Fork.BesideARemoteFree",
+    },
+}

@@ -1,6 +1,7 @@
 #include "bench/fresh_workload.h"
 
 #include <sys/mman.h>
+#include <time.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -72,7 +73,10 @@ template <class Heap> bool FreshBlocks::Steps(Slots *slots) const {
 
 bool FreshBlocks::Run(int thread) {
     Slots *const slots = &threads_[static_cast<std::size_t>(thread)];
-    return zeroed_ ? Steps<ZeroedHeap>(slots) : Steps<RealHeap>(slots);
+    const double begin = Nanoseconds(CLOCK_THREAD_CPUTIME_ID);
+    const bool good = zeroed_ ? Steps<ZeroedHeap>(slots) : Steps<RealHeap>(slots);
+    slots->worked_ns = Nanoseconds(CLOCK_THREAD_CPUTIME_ID) - begin;
+    return good;
 }
 
 void FreshBlocks::Release(int thread) {
@@ -81,7 +85,16 @@ void FreshBlocks::Release(int thread) {
 }
 
 void FreshBlocks::RunEmpty(int thread) {
-    Steps<EmptyHeap>(&threads_[static_cast<std::size_t>(thread)]);
+    Slots &slots = threads_[static_cast<std::size_t>(thread)];
+    const double begin = Nanoseconds(CLOCK_THREAD_CPUTIME_ID);
+    Steps<EmptyHeap>(&slots);
+    slots.worked_ns = Nanoseconds(CLOCK_THREAD_CPUTIME_ID) - begin;
+}
+
+double FreshBlocks::worked_ns() const {
+    double ns = 0;
+    for (const Slots &slots : threads_) ns += slots.worked_ns;
+    return ns;
 }
 
 std::map<std::string, double> FreshBlocks::figures() const {

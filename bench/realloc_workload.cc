@@ -1,6 +1,7 @@
 #include "bench/realloc_workload.h"
 
 #include <sys/mman.h>
+#include <time.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -175,7 +176,9 @@ void Reallocs::WarmUp(int thread) {
 
 bool Reallocs::Run(int thread) {
     Slots &slots = threads_[static_cast<std::size_t>(thread)];
+    const double begin = Nanoseconds(CLOCK_THREAD_CPUTIME_ID);
     if (!slots.failed) Steps<RealReallocs>(&slots, cycles_);
+    slots.worked_ns = Nanoseconds(CLOCK_THREAD_CPUTIME_ID) - begin;
     return !slots.failed;
 }
 
@@ -190,9 +193,17 @@ void Reallocs::RunEmpty(int thread) {
     Slots &slots = threads_[static_cast<std::size_t>(thread)];
     const std::uint64_t moved = slots.moved;
     const std::uint64_t resized = slots.resized;
+    const double begin = Nanoseconds(CLOCK_THREAD_CPUTIME_ID);
     Steps<EmptyReallocs>(&slots, cycles_);
+    slots.worked_ns = Nanoseconds(CLOCK_THREAD_CPUTIME_ID) - begin;
     slots.moved = moved;
     slots.resized = resized;
+}
+
+double Reallocs::worked_ns() const {
+    double ns = 0;
+    for (const Slots &slots : threads_) ns += slots.worked_ns;
+    return ns;
 }
 
 std::map<std::string, double> Reallocs::figures() const {

@@ -13,6 +13,7 @@ inline constexpr char kSubject[] = "hakmem";
 struct Allocator {
     std::string name;
     std::string path; // what LD_PRELOAD gets, absolute; empty for the system's malloc
+    std::vector<std::string> environment = {}; // NAME=value, for its processes alone
 };
 
 struct AllocatorList {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/harness/allocators.h"
 #include "bench/harness/flags.h"
 
 namespace hak_bench {
@@ -21,6 +22,8 @@ struct Case {
     std::string name;  // in JSON: no spaces
     std::string title; // in tables and sentences
     Params params;     // with "cycles" when Defaults::cycles_by_case
+    // Bench::case_report writes its part of the report, and the verdict leaves it out.
+    bool own_report = false;
 };
 
 // What runs in a child, with one allocator. The harness calls each step on every thread
@@ -44,6 +47,17 @@ class Workload {
     // What all threads worked in the last Run or RunEmpty, added up: ns a pair is of it. Zero: they
     // never wait, and work as long as the step takes. Called when all have returned.
     virtual double worked_ns() const { return 0; }
+    // What Run found out itself, by name; part of ChildResult::values. Called after all else.
+    virtual std::map<std::string, double> figures() const { return {}; }
+};
+
+struct CaseSummary;
+struct Row;
+
+// A column that a bench adds to its tables.
+struct Column {
+    std::string title;
+    std::function<std::string(const Row &)> cell;
 };
 
 struct Bench {
@@ -51,9 +65,17 @@ struct Bench {
     std::string usage; // the first lines of --help
     std::vector<std::string> own_flags;
     Defaults defaults;
+    // The first child after a pause is slow; it runs once more than it counts.
+    bool first_is_ignored = true;
     double operations_a_pair = 2; // of Workload::operations for one malloc and its free
+    std::string pair = "pair";    // what tables call so many operations
+    std::vector<Column> columns;
     std::function<std::vector<Case>(const Options &)> cases;
     std::function<std::unique_ptr<Workload>(const Params &)> make_workload;
+    // When set: what is run in place of the allocators that --allocators names.
+    std::function<std::vector<Allocator>(const std::vector<Allocator> &)> configurations;
+    // The table and the sentences of a case with own_report.
+    std::function<std::string(const CaseSummary &)> case_report;
 };
 
 } // namespace hak_bench

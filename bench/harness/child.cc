@@ -152,6 +152,7 @@ void Measure(Session *session) {
     benchmark::RunSpecifiedBenchmarks(&reporter);
     session->result.values["threads"] = session->threads;
     session->result.values["operations"] = session->workload->operations() * session->threads;
+    session->result.values.merge(session->workload->figures());
 }
 
 // One line when malloc is not from `preload`; empty when all is well.

@@ -13,9 +13,9 @@ namespace hak_bench {
 
 // What a child measured. Values of the timed part: wall_ns, threads, operations (of all threads),
 // worked_ns (waiting left out, added up over the threads), loop_ns and loop_worked_ns (the same
-// operations without an allocator), the hakmem counts as "hak_...". From
-// before the warm-up on: peak_kib, live_kib (everything allocated), rest_kib (everything freed),
-// all above what was resident then; faults, user_us, kernel_us.
+// operations without an allocator), the hakmem counts as "hak_...", and the workload's own figures.
+// From before the warm-up on: peak_kib, live_kib (everything allocated), rest_kib (everything
+// freed), all above what was resident then; faults, user_us, kernel_us.
 // Texts: malloc_path, malloc_version, and error when it failed.
 struct ChildResult {
     std::map<std::string, double> values;

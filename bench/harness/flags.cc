@@ -37,6 +37,7 @@ std::vector<std::string> KnownFlags(const std::vector<std::string> &own_flags) {
 
 std::string DefaultText(const absl::CommandLineFlag &flag, const Defaults &defaults) {
     if (flag.Name() == "threads") return std::to_string(defaults.threads);
+    if (flag.Name() == "rounds") return std::to_string(defaults.rounds);
     if (flag.Name() == "cycles" && defaults.cycles_by_case) return "each case has its own";
     return flag.DefaultValue();
 }
@@ -99,7 +100,9 @@ Options ParseFlagsOrExit(int argc, char **argv, const std::string &usage,
                           ? defaults.threads
                           : static_cast<int>(absl::GetFlag(FLAGS_threads));
     CheckRange("rounds", absl::GetFlag(FLAGS_rounds), 1, kMaxRounds);
-    options.rounds = static_cast<int>(absl::GetFlag(FLAGS_rounds));
+    options.rounds = options.given.count("rounds") == 0
+                         ? defaults.rounds
+                         : static_cast<int>(absl::GetFlag(FLAGS_rounds));
     options.seed = absl::GetFlag(FLAGS_seed);
     options.allocators = absl::GetFlag(FLAGS_allocators);
     const std::string format = absl::GetFlag(FLAGS_format);

@@ -27,6 +27,7 @@ struct Options {
 // What a bench sets for the flags that are not given.
 struct Defaults {
     int threads = 1;
+    int rounds = 9;
     bool cycles_by_case = false; // operations differ so much in cost that no number fits all cases
 };
 

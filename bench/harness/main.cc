@@ -21,9 +21,10 @@ int BenchMain(int argc, char **argv, const Bench &bench) {
     const Options options =
         ParseFlagsOrExit(argc, argv, bench.usage, bench.own_flags, bench.defaults);
     const std::vector<Case> cases = bench.cases(options);
-    const AllocatorList allocators = ResolveAllocators(options.allocators);
+    AllocatorList allocators = ResolveAllocators(options.allocators);
     if (!allocators.error.empty()) UsageError(allocators.error);
     for (const std::string &note : allocators.notes) std::fprintf(stderr, "%s\n", note.c_str());
+    if (bench.configurations) allocators.found = bench.configurations(allocators.found);
 #ifndef NDEBUG
     std::fprintf(stderr, "built without optimization: for true figures, bazel run -c opt\n");
 #endif
@@ -37,7 +38,7 @@ int BenchMain(int argc, char **argv, const Bench &bench) {
     const std::vector<CaseSummary> summaries = Summarize(bench, cases, allocators.found, results);
     const std::string report = options.json
                                    ? JsonReport(bench, options, summaries, DescribeMachine())
-                                   : TextReport(options, summaries, DescribeMachine());
+                                   : TextReport(bench, options, summaries, DescribeMachine());
     std::fputs(report.c_str(), stdout);
     return 0;
 }

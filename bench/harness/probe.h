@@ -7,7 +7,7 @@
 
 namespace hak_bench {
 
-// Resident memory of this process, in KiB.
+// Resident memory of this process, in KiB. Calls no malloc.
 double ResidentKib();
 // The most it ever was since the program was started, in KiB. Not getrusage's ru_maxrss, which
 // lives through exec and so begins with the parent's.

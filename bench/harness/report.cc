@@ -24,21 +24,33 @@ std::string SlabLine(const Row &row) {
         row.Median("hak_stage_cached"), row.Median("hak_stage_mapped"));
 }
 
-std::string CaseReport(const CaseSummary &summary) {
-    Table table({"allocator", "M ops/s", "ns a pair", "min–max", "net ns", "of best peer",
-                 "peak MB", "rest MB", "faults", "kernel %"});
+// Hundredths where they count.
+std::string NsText(double ns) { return absl::StrFormat(ns < 1000 ? "%.2f" : "%.0f", ns); }
+
+std::string CaseReport(const Bench &bench, const CaseSummary &summary) {
+    std::vector<std::string> header = {"allocator", "M ops/s", "ns a " + bench.pair,
+                                       "min–max",   "net ns",  "of best peer",
+                                       "peak MB",   "rest MB", "faults",
+                                       "kernel %"};
+    for (const Column &column : bench.columns) header.push_back(column.title);
+    Table table(header);
     for (const Row &row : summary.rows) {
         const bool best = row.allocator.name == summary.best_peer;
-        table.AddRow({row.allocator.name, absl::StrFormat("%.1f", row.mops.median),
-                      absl::StrFormat("%.2f", row.ns_pair.median),
-                      absl::StrFormat("%.2f–%.2f", row.ns_pair.min, row.ns_pair.max),
-                      absl::StrFormat("%.2f", row.net_ns_pair.median),
-                      summary.best_peer.empty()
-                          ? "-"
-                          : absl::StrFormat("%s%.2f", best ? "best " : "", row.of_best_peer),
-                      absl::StrFormat("%.1f", row.peak_mb), absl::StrFormat("%.1f", row.rest_mb),
-                      absl::StrFormat("%.0f", row.faults),
-                      absl::StrFormat("%.1f", 100 * row.kernel_share)});
+        std::vector<std::string> cells = {
+            row.allocator.name,
+            absl::StrFormat(row.mops.median < 1 ? "%.3f" : "%.1f", row.mops.median),
+            NsText(row.ns_pair.median),
+            NsText(row.ns_pair.min) + "–" + NsText(row.ns_pair.max),
+            NsText(row.net_ns_pair.median),
+            summary.best_peer.empty()
+                ? "-"
+                : absl::StrFormat("%s%.2f", best ? "best " : "", row.of_best_peer),
+            absl::StrFormat("%.1f", row.peak_mb),
+            absl::StrFormat("%.1f", row.rest_mb),
+            absl::StrFormat("%.0f", row.faults),
+            absl::StrFormat("%.1f", 100 * row.kernel_share)};
+        for (const Column &column : bench.columns) cells.push_back(column.cell(row));
+        table.AddRow(cells);
     }
     std::string out = summary.bench_case.title + "\n" + table.ToString();
     for (const Row &row : summary.rows) out += SlabLine(row);
@@ -47,15 +59,18 @@ std::string CaseReport(const CaseSummary &summary) {
 
 } // namespace
 
-std::string TextReport(const Options &options, const std::vector<CaseSummary> &summaries,
-                       const Machine &machine) {
+std::string TextReport(const Bench &bench, const Options &options,
+                       const std::vector<CaseSummary> &summaries, const Machine &machine) {
     const std::string steps =
         options.cycles == 0 ? "by case" : absl::StrFormat("%d", options.cycles);
     std::string out = absl::StrFormat(
         "%s, %d cores, Linux %s, THP %s; threads: %d, steps a thread: %s, rounds: %d, seed: %u\n\n",
         machine.cpu, machine.cores, machine.kernel, machine.thp, options.threads, steps,
         options.rounds, options.seed);
-    for (const CaseSummary &summary : summaries) out += CaseReport(summary);
+    for (const CaseSummary &summary : summaries) {
+        const bool own = summary.bench_case.own_report;
+        out += own ? bench.case_report(summary) + "\n" : CaseReport(bench, summary);
+    }
     for (const std::string &sentence : Verdict(summaries)) out += sentence + "\n";
     return out;
 }

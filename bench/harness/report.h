@@ -5,14 +5,15 @@
 #include <string>
 #include <vector>
 
+#include "bench/harness/bench.h"
 #include "bench/harness/flags.h"
 #include "bench/harness/machine.h"
 #include "bench/harness/summary.h"
 
 namespace hak_bench {
 
-std::string TextReport(const Options &options, const std::vector<CaseSummary> &summaries,
-                       const Machine &machine);
+std::string TextReport(const Bench &bench, const Options &options,
+                       const std::vector<CaseSummary> &summaries, const Machine &machine);
 
 } // namespace hak_bench
 

@@ -48,6 +48,10 @@ void WriteAllocators(JsonWriter *json, const CaseSummary &any_case) {
         json->Field("preload", row.allocator.path);
         json->Field("malloc_path", row.malloc_path);
         json->Field("version", row.malloc_version);
+        json->Key("environment");
+        json->BeginArray();
+        for (const std::string &variable : row.allocator.environment) json->String(variable);
+        json->EndArray();
         json->EndObject();
     }
     json->EndArray();

@@ -30,6 +30,8 @@ std::vector<std::string> ChildEnvironment(const Allocator &allocator) {
         if (std::strncmp(*entry, kPreload, std::strlen(kPreload)) != 0) out.emplace_back(*entry);
     }
     if (!allocator.path.empty()) out.push_back(kPreload + allocator.path);
+    // glibc's getenv, and hakmem's, take the first entry of a name.
+    out.insert(out.begin(), allocator.environment.begin(), allocator.environment.end());
     return out;
 }
 
@@ -139,7 +141,10 @@ std::string RunRounds(const Bench &bench, const std::vector<Case> &cases,
     // The first busy process after a pause is slow (the processor's clock, the host's memory):
     // it runs and does not count.
     ChildResult ignored;
-    std::string error = RunChild(ChildParams(cases[0], options, 0), allocators[0], &ignored);
+    std::string error;
+    if (bench.first_is_ignored) {
+        error = RunChild(ChildParams(cases[0], options, 0), allocators[0], &ignored);
+    }
     if (!error.empty()) return allocators[0].name + ", " + cases[0].title + ": " + error;
 
     Progress progress(cases.size() * allocators.size() * static_cast<std::size_t>(options.rounds));

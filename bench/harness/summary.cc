@@ -136,6 +136,7 @@ std::vector<CaseSummary> Summarize(const Bench &bench, const std::vector<Case> &
 std::vector<std::string> Verdict(const std::vector<CaseSummary> &summaries) {
     std::vector<std::string> out;
     for (const CaseSummary &summary : summaries) {
+        if (summary.bench_case.own_report) continue;
         const auto subject =
             std::find_if(summary.rows.begin(), summary.rows.end(),
                          [](const Row &row) { return row.allocator.name == kSubject; });

@@ -43,7 +43,7 @@ std::vector<CaseSummary> Summarize(const Bench &bench, const std::vector<Case> &
                                    const Results &results);
 
 // Where the subject is behind, level and ahead, a sentence for speed and one for memory a case.
-// One that says so when it or its peers were not run.
+// Cases with own_report are left out. One that says so when it or its peers were not run.
 std::vector<std::string> Verdict(const std::vector<CaseSummary> &summaries);
 
 } // namespace hak_bench

@@ -85,6 +85,28 @@ TEST(Verdict, SaysWhenThereIsNothingToCompare) {
     EXPECT_EQ(Verdict(SummaryOf({{"hakmem", "/h"}}, {{Round(1000, 0)}})).size(), 1U);
 }
 
+TEST(Report, LeavesACaseOfItsOwnToTheBench) {
+    Bench bench;
+    bench.case_report = [](const CaseSummary &summary) { return summary.bench_case.title + "!\n"; };
+    auto summaries = SummaryOf({{"hakmem", "/h"}, {"system", ""}}, {{Round(1, 0)}, {Round(2, 0)}});
+    summaries[0].bench_case.own_report = true;
+    const std::string text = TextReport(bench, Options(), summaries, Machine());
+    EXPECT_NE(text.find("\n\na case!\n"), std::string::npos) << text;
+    EXPECT_EQ(text.find("M ops/s"), std::string::npos) << text;
+    EXPECT_TRUE(Verdict(summaries).empty());
+}
+
+TEST(Report, AddsTheColumnsOfTheBench) {
+    Bench bench;
+    bench.pair = "realloc";
+    bench.columns = {{"added", [](const Row &row) { return row.allocator.name + "'s"; }}};
+    const auto summaries = SummaryOf({{"system", ""}}, {{Round(1000, 0)}});
+    const std::string text = TextReport(bench, Options(), summaries, Machine());
+    EXPECT_NE(text.find("ns a realloc"), std::string::npos) << text;
+    EXPECT_NE(text.find("added\n"), std::string::npos) << text;
+    EXPECT_NE(text.find("system's\n"), std::string::npos) << text;
+}
+
 TEST(Report, ShowsHakmemsSlabRequests) {
     ChildResult round = Round(1000, 0);
     round.values["hak_warm_hits"] = 999;
@@ -92,7 +114,7 @@ TEST(Report, ShowsHakmemsSlabRequests) {
     round.values["hak_stage_mapped"] = 1;
     const auto summaries =
         SummaryOf({{"hakmem", "/h"}, {"system", ""}}, {{round}, {Round(2000, 0)}});
-    const std::string text = TextReport(Options(), summaries, Machine());
+    const std::string text = TextReport(Bench(), Options(), summaries, Machine());
     EXPECT_NE(text.find("99.90 % hits (of 1000 slab requests)"), std::string::npos) << text;
     const std::string json = JsonReport(Bench(), Options(), summaries, Machine());
     EXPECT_TRUE(IsJson(json)) << json;

@@ -285,6 +285,6 @@ bool hak_check_counts(void) {
 
 void hak_thread_idle(void) {
     if (!front_enter()) return;
-    hak_front_flush();
+    hak_front_give_up();
     front_leave();
 }

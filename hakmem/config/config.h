@@ -35,10 +35,10 @@
 #define FRONT_CLASS_BYTES (32 * KiB)
 #define FRONT_CLASS_BLOCKS 512
 #define FRONT_MEDIUM_BYTES (1 * MiB)
-/* A cold class keeps nothing that was freed. It is warm after its blocks have turned so often from
- * going out to going in: then its cap doubles at each slow call, to so many bytes; beyond that,
- * only as the flow demands. Blocks are taken ahead up to as many bytes, and go back at the next
- * free. */
+/* A cold class keeps nothing that was freed. It is warm after its blocks have turned so often, from
+ * going out to going in or back, between two sweeps: then its cap doubles at each slow call, to so
+ * many bytes; beyond that, only as the flow demands. Blocks are taken ahead up to as many bytes,
+ * and go back at the next free. */
 #define FRONT_COLD_TURNS 6
 #define FRONT_WARM_BYTES (8 * KiB)
 /* Slow calls of a thread between two looks for classes that rest; a class is cold again when its
@@ -63,6 +63,7 @@
 /* Empty resident slabs that a thread keeps for any class, at most: one more each time that it wants
  * one back that it gave up. */
 #define WARM_EMPTY_SLABS 4
+#define WARM_EMPTY_SLABS_OF_ALL 64 /* of all threads */
 
 /* Empty resident slabs that the shared pool hands from thread to thread without its lock. */
 #define STOCK_SLABS 32
@@ -71,6 +72,9 @@
  * these bounds. Below 8 MiB, mixes of 4-128 KiB spend their time in faults. */
 #define RESIDENT_FREE_MIN (8 * MiB)
 #define RESIDENT_FREE_MAX (16 * MiB)
+/* Where purged slabs are wanted back the bound doubles, up to this: what a program that goes idle
+ * may keep for ever. */
+#define RESIDENT_FREE_BACKOFF (32 * MiB)
 /* After address space ran out, empty superslabs are unmapped as they empty for this long. */
 #define SCARCE_MS 10000
 /* Slabs that are wanted back this soon after a purge widen the bound. */

@@ -53,12 +53,12 @@ TWINS = {
     }
 }
 
-void hak_warm_pool_release""",
+void hak_warm_pool_give_up""",
         "put": """        slab = slab->pending_next;
     }
 }
 
-void hak_warm_pool_release""",
+void hak_warm_pool_give_up""",
         "scenario": "HandOver.OfAThreadThatEndsLosesNoRemoteFree",
     },
     "stack_closed_before_the_slabs_go": {

@@ -59,7 +59,7 @@ static void end_use(struct slab *slab) {
 
 static void uncarve_orphan(struct slab *slab) {
     uint32_t units = run_mask(slab->index, slab->span);
-    slab->orphan = false;
+    store_relaxed(&slab->orphan, false);
     end_use(slab);
     return_units(slab_superslab(slab), units);
 }
@@ -107,7 +107,7 @@ static void place_orphan(struct slab *slab) {
 /* The slab is the pool's from now on; it is in no list. */
 static void make_orphan(struct slab *slab) {
     hak_slab_set_owner(slab, &pool.orphans);
-    slab->orphan = true;
+    store_relaxed(&slab->orphan, true);
     place_orphan(slab);
 }
 
@@ -151,7 +151,9 @@ static size_t resident_bound(void) {
     size_t bytes = pool.peak_used * SLAB_BYTES / 4;
     if (bytes < RESIDENT_FREE_MIN) bytes = RESIDENT_FREE_MIN;
     if (bytes > RESIDENT_FREE_MAX) bytes = RESIDENT_FREE_MAX;
-    return (bytes << pool.backoff) / SLAB_BYTES;
+    bytes <<= pool.backoff;
+    if (bytes > RESIDENT_FREE_BACKOFF) bytes = RESIDENT_FREE_BACKOFF;
+    return bytes / SLAB_BYTES;
 }
 
 /* The superslab whose pages go next; NULL when none must. */
@@ -223,7 +225,7 @@ static struct slab *take_partial(unsigned c, struct slab_owner *owner) {
     if (list_empty(list)) return NULL;
     struct slab *slab = list_entry(list->next, struct slab, listed);
     unlist_partial(slab);
-    slab->orphan = false;
+    store_relaxed(&slab->orphan, false);
     hak_slab_set_owner(slab, owner);
     return slab;
 }
@@ -319,6 +321,17 @@ void hak_shared_pool_give_empty(struct slab *slab) {
     release();
 }
 
+void hak_shared_pool_freed_into(struct slab *slab) {
+    if (HAK_LIKELY(!load_relaxed(&slab->orphan))) return;
+    /* Counted beside others that free: one of them counts all of its blocks, the last one. */
+    if (hak_slab_count_free(slab) != load_relaxed(&slab->capacity)) return;
+    acquire();
+    collect_orphans();
+    tick(clock_ms());
+    purge_down(pool.scarce ? 0 : resident_bound());
+    release();
+}
+
 void hak_shared_pool_orphan(struct slab *slab) {
     acquire();
     list_remove(&slab->owned);
@@ -396,7 +409,7 @@ bool hak_shared_pool_prewarm(unsigned c, unsigned count) {
         hak_os_populate(ss->base, SUPERSLAB_BYTES);
         for (unsigned i = 0; i + span <= SLABS_PER_SUPERSLAB; i += span) {
             struct slab *slab = carve_from(ss, ~ss->used, c, &pool.orphans);
-            slab->orphan = true;
+            store_relaxed(&slab->orphan, true);
             list_partial(slab, false);
         }
     }

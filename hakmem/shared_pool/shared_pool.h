@@ -46,6 +46,9 @@ struct slab *hak_shared_pool_take(unsigned c, struct slab_owner *owner);
 struct slab *hak_shared_pool_take_partial(unsigned c, struct slab_owner *owner);
 /* Takes back a slab without blocks outside. It must be in no list. */
 void hak_shared_pool_give_empty(struct slab *slab);
+/* To be called after blocks were given to a slab by hak_slab_give_remote*: an orphan that is empty
+ * then is taken back at once, as nobody may ever look for it. */
+void hak_shared_pool_freed_into(struct slab *slab);
 /* Takes back a slab with blocks outside: it becomes an orphan that any thread may adopt. */
 void hak_shared_pool_orphan(struct slab *slab);
 /* Orphans every slab of `owner`, found by walking all superslabs and counted from their bits: for

@@ -1,6 +1,7 @@
 #include "hakmem/tls_front/bin.h"
 
 #include "hakmem/base/misuse.h"
+#include "hakmem/shared_pool/shared_pool.h"
 
 void hak_bin_check(enum slab_result result, void *block, unsigned c) {
     size_t bytes = hak_size_class[c].block_bytes;
@@ -58,6 +59,7 @@ static void *return_remote(struct slab *slab, unsigned c, void *head, size_t *co
         head = block_next(head);
     } while (head != NULL && (size_t)((char *)head - slab_base(slab)) < bytes);
     if (hak_slab_give_remote_bits(slab, word, bits) != 0) hak_bin_check(SLAB_DOUBLE_FREE, block, c);
+    hak_shared_pool_freed_into(slab);
     return head;
 }
 
@@ -65,6 +67,7 @@ bool hak_bin_return_one(struct heap *heap, unsigned c, void *block) {
     struct slab *slab = slab_of(block, c);
     if (HAK_UNLIKELY(!is_own(heap, slab))) {
         hak_bin_check(hak_slab_give_remote(block), block, c);
+        hak_shared_pool_freed_into(slab);
         return false;
     }
     enum slab_result result = hak_slab_give(slab, block);

@@ -120,6 +120,8 @@ static uint32_t look(const struct list_pair *list) {
 }
 
 bool hak_cap_rests(struct list_pair *list) {
+    /* Turns far apart make no class warm. */
+    if (list->cold > 0) list->cold = FRONT_COLD_TURNS;
     if (list->rested == FRONT_REST_SWEEPS) return false;
     uint32_t seen = look(list);
     if (list->seen != seen) {

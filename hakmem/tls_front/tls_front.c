@@ -157,13 +157,24 @@ void hak_front_drain_transfer(void) {
     }
 }
 
-void hak_front_flush(void) {
-    struct heap *heap = hak_front.heap;
-    if (heap == NULL) return;
+static void flush_lists(struct heap *heap) {
     for (unsigned c = 0; c < CLASSES; c++) {
         if (!cap_is_unused(&heap->lists.of[c])) flush_class(heap, c);
     }
+}
+
+void hak_front_flush(void) {
+    struct heap *heap = hak_front.heap;
+    if (heap == NULL) return;
+    flush_lists(heap);
     hak_warm_pool_trim(&heap->warm);
+}
+
+void hak_front_give_up(void) {
+    struct heap *heap = hak_front.heap;
+    if (heap == NULL) return;
+    flush_lists(heap);
+    hak_warm_pool_give_up(&heap->warm);
 }
 
 static uint64_t list_bytes(void *head, unsigned c) {

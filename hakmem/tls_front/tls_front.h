@@ -104,6 +104,8 @@ void hak_front_free_aside(void *block);
 void hak_front_drain_transfer(void);
 /* Gives back what the thread holds; the heap stays. Entered. */
 void hak_front_flush(void);
+/* The same, and gives up slabs in use too: the thread goes idle. Entered. */
+void hak_front_give_up(void);
 /* Ends the thread's heap. Later calls are served aside. */
 void hak_front_end(void);
 

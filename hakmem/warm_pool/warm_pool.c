@@ -6,6 +6,22 @@
 /* Misses at most this many requests apart grow the prefill; farther apart it ends. */
 enum { PREFILL_WINDOW = 8 };
 
+/* Empty slabs that all threads keep. Relaxed: it bounds, and orders nothing. */
+static uint32_t empties_of_all;
+
+/* Room for one more; counted then. */
+static bool may_keep_empty(struct warm_pool *wp) {
+    if (wp->empties >= wp->empties_max) return false;
+    if (fetch_add_relaxed(&empties_of_all, 1u) < WARM_EMPTY_SLABS_OF_ALL) return true;
+    fetch_sub_relaxed(&empties_of_all, 1u);
+    return false;
+}
+
+static void forget_empties(struct warm_pool *wp) {
+    fetch_sub_relaxed(&empties_of_all, wp->empties);
+    wp->empties = 0;
+}
+
 void hak_warm_pool_init(struct warm_pool *wp) {
     list_init(&wp->owned);
     list_init(&wp->empty);
@@ -48,7 +64,7 @@ static void stock_empty(struct warm_pool *wp, struct slab *slab) {
         give_empty(slab);
         return;
     }
-    if (wp->empties >= wp->empties_max) {
+    if (!may_keep_empty(wp)) {
         wp->given_up++;
         give_empty(slab);
         return;
@@ -62,6 +78,7 @@ static struct slab *take_stocked(struct warm_pool *wp, unsigned c) {
     struct slab *slab = list_entry(wp->empty.next, struct slab, listed);
     list_remove(&slab->listed);
     wp->empties--;
+    fetch_sub_relaxed(&empties_of_all, 1u);
     if (wp->empties < wp->empties_low) wp->empties_low = wp->empties;
     if (slab->class_index != c) {
         list_remove(&slab->owned);
@@ -169,6 +186,7 @@ static void trim_empties(struct warm_pool *wp, uint32_t count) {
     while (wp->empties > count) {
         give_empty(list_entry(wp->empty.prev, struct slab, listed));
         wp->empties--;
+        fetch_sub_relaxed(&empties_of_all, 1u);
     }
 }
 
@@ -207,7 +225,19 @@ static void close_pending(struct warm_pool *wp) {
     }
 }
 
+void hak_warm_pool_give_up(struct warm_pool *wp) {
+    hak_warm_pool_trim(wp);
+    while (!list_empty(&wp->owned)) {
+        struct slab *slab = list_entry(wp->owned.next, struct slab, owned);
+        if (!list_empty(&slab->listed)) unlist(wp, slab);
+        hak_shared_pool_orphan(slab);
+    }
+    /* Notes about slabs that were just given up are handed on: this thread may not come back. */
+    hak_warm_pool_collect(wp);
+}
+
 void hak_warm_pool_release(struct warm_pool *wp) {
+    forget_empties(wp);
     while (!list_empty(&wp->owned)) {
         hak_shared_pool_orphan(list_entry(wp->owned.next, struct slab, owned));
     }
@@ -215,6 +245,7 @@ void hak_warm_pool_release(struct warm_pool *wp) {
 }
 
 void hak_warm_pool_abandon(struct warm_pool *wp) {
+    forget_empties(wp);
     hak_shared_pool_orphan_all(&wp->owner);
     hak_slab_close_pending(&wp->owner);
 }

@@ -47,7 +47,9 @@ void hak_warm_pool_collect(struct warm_pool *wp);
 void hak_warm_pool_cool(struct warm_pool *wp);
 /* Gives the empty slabs, and those that are mostly free, to the shared pool. */
 void hak_warm_pool_trim(struct warm_pool *wp);
-/* Gives every slab to the shared pool and closes the pending stack. */
+/* Gives every slab to the shared pool: the thread goes idle. */
+void hak_warm_pool_give_up(struct warm_pool *wp);
+/* The same for good: closes the pending stack too. */
 void hak_warm_pool_release(struct warm_pool *wp);
 /* The same after a fork, for a thread that stopped in mid-step: its lists are not trusted.
  * hak_shared_pool_repair must follow. */

@@ -41,6 +41,8 @@
  * and go back at the next free. */
 #define FRONT_COLD_TURNS 6
 #define FRONT_WARM_BYTES (8 * KiB)
+/* A list that is handed over to other threads again and again grows to so many bytes. */
+#define FRONT_OVER_BYTES (256 * KiB)
 /* Slow calls of a thread between two looks for classes that rest; a class is cold again when its
  * lists have not changed in FRONT_REST_SWEEPS of them. */
 #define FRONT_SWEEP_CALLS 512

@@ -86,15 +86,14 @@ size_t hak_bin_return(struct heap *heap, unsigned c, void *head) {
     return count * hak_size_class[c].block_bytes;
 }
 
-size_t hak_bin_hand_over(struct heap *heap, unsigned c, void *head) {
+bool hak_bin_hand_over(struct heap *heap, unsigned c, void *head) {
     /* The first block stands for the list: own blocks rather go back, so that slabs empty. */
-    if (hak_size_class[c].block_bytes < LINE_BYTES || is_own(heap, slab_of(head, c))) {
-        return hak_bin_return(heap, c, head);
-    }
+    bool own = hak_size_class[c].block_bytes < LINE_BYTES || is_own(heap, slab_of(head, c));
     struct chain chain = {head, 0};
-    for (void *block = head; block != NULL; block = block_next(block)) chain.count++;
-    if (!hak_transfer_push(c, chain)) return hak_bin_return(heap, c, head);
-    return (size_t)chain.count * hak_size_class[c].block_bytes;
+    for (void *block = head; !own && block != NULL; block = block_next(block)) chain.count++;
+    if (!own && hak_transfer_push(c, chain)) return true;
+    hak_bin_return(heap, c, head);
+    return false;
 }
 
 void *hak_bin_keep_own(struct heap *heap, unsigned c, void *head) {

@@ -8,8 +8,8 @@
 size_t hak_bin_return(struct heap *heap, unsigned c, void *head);
 /* The same for one block. False: its slab is another thread's. */
 bool hak_bin_return_one(struct heap *heap, unsigned c, void *block);
-/* As hak_bin_return, or hands the list over to whoever needs it. Returns bytes. */
-size_t hak_bin_hand_over(struct heap *heap, unsigned c, void *head);
+/* As hak_bin_return; or hands the list, another thread's blocks, over to whoever needs it: true. */
+bool hak_bin_hand_over(struct heap *heap, unsigned c, void *head);
 /* Returns the list without the blocks of other threads' slabs, which go back to them. */
 void *hak_bin_keep_own(struct heap *heap, unsigned c, void *head);
 /* Marks a block as free, if the address is one. For frees without a heap. */

@@ -79,14 +79,19 @@ void hak_cap_warm(struct heap *heap, unsigned c) {
 
 void hak_cap_flow(struct heap *heap, unsigned c, enum flow flow) {
     struct list_pair *list = &heap->lists.of[c];
-    bool turned = flow != list->last && list->last != FLOW_NONE;
+    bool in = flow == FLOW_IN, was_in = list->last == FLOW_IN;
+    bool turned = in != was_in && list->last != FLOW_NONE;
     list->last = (uint8_t)flow;
     if (list->cold > 0) {
         list->cold = (uint8_t)(list->cold - turned);
         return;
     }
-    bool grows = turned || (c < SMALL_CLASSES && flow == FLOW_OUT);
     uint32_t most = max_cap(c);
+    bool grows = turned || (c < SMALL_CLASSES && !in);
+    if (!grows && flow == FLOW_OVER) {
+        most = blocks_in(c, FRONT_OVER_BYTES);
+        grows = true;
+    }
     if (grows && list->cap < most) double_cap(heap, c, most);
 }
 

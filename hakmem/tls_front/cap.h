@@ -22,8 +22,9 @@ void hak_caps_forget(struct heap *heap);
 /* A slow call for a class that is warming and not cold. */
 void hak_cap_warm(struct heap *heap, unsigned c);
 /* Blocks of class `c` go past the lists. A cold class is one turn of the flow nearer to being warm;
- * the cap of a warm one doubles when the flow turns, and of a small class whenever its list
- * overflows: a program that only frees would not gain by long lists of big blocks. */
+ * the cap of a warm one doubles when the flow turns, of a small class whenever its list overflows,
+ * of any to FRONT_OVER_BYTES when lists go over to other threads: a program that only frees its own
+ * blocks would not gain by long lists of big ones. */
 void hak_cap_flow(struct heap *heap, unsigned c, enum flow flow);
 /* Blocks to take from a slab: a class that is only allocated takes more each time. */
 uint32_t hak_cap_batch(struct list_pair *list, unsigned c);

@@ -98,8 +98,8 @@ static void rotate(struct heap *heap, unsigned c) {
     void *old = list->take;
     swap(heap, c);
     if (old == NULL) return;
-    hak_bin_hand_over(heap, c, old);
-    hak_cap_flow(heap, c, FLOW_OUT);
+    bool handed_over = hak_bin_hand_over(heap, c, old);
+    hak_cap_flow(heap, c, handed_over ? FLOW_OVER : FLOW_OUT);
 }
 
 /* Of a cold class nothing stays: neither what is freed nor what was taken ahead. */

@@ -39,7 +39,8 @@ struct list_pair {
     uint8_t last;   /* how blocks last went past the lists: enum flow */
 };
 
-enum flow { FLOW_NONE, FLOW_IN, FLOW_OUT };
+/* In from behind the lists, out to slabs, over to other threads. */
+enum flow { FLOW_NONE, FLOW_IN, FLOW_OUT, FLOW_OVER };
 
 /* A thread's lists: all that the hot path touches. */
 struct lists {

@@ -2,22 +2,22 @@
 
 #include "hakmem/base/lock.h"
 
-/* A stock's own cache lines: classes that are busy at once do not share them. */
-static struct stock {
+/* A depot's own cache lines: classes that are busy at once do not share them. */
+static struct depot {
     struct lock lock; /* guards all of it */
     uint32_t count;   /* read without the lock too */
     uint64_t bytes;
     struct chain chains[TRANSFER_CHAINS];
-} __attribute__((aligned(128))) stocks[CLASSES];
+} __attribute__((aligned(128))) depots[CLASSES];
 
-static uint64_t total; /* bytes of all stocks; relaxed: it orders nothing */
+static uint64_t total; /* bytes of all depots; relaxed: it orders nothing */
 
 static uint64_t bytes_of(unsigned c, struct chain chain) {
     return (uint64_t)chain.count * hak_size_class[c].block_bytes;
 }
 
 bool hak_transfer_push(unsigned c, struct chain chain) {
-    struct stock *s = &stocks[c];
+    struct depot *s = &depots[c];
     uint64_t bytes = bytes_of(c, chain);
     if (fetch_add_relaxed(&total, bytes) + bytes > TRANSFER_BYTES) {
         fetch_sub_relaxed(&total, bytes);
@@ -40,7 +40,7 @@ bool hak_transfer_push(unsigned c, struct chain chain) {
 
 struct chain hak_transfer_pop(unsigned c) {
     struct chain chain = {NULL, 0};
-    struct stock *s = &stocks[c];
+    struct depot *s = &depots[c];
     /* Unlocked look: a chain missed now is found at the next refill. */
     if (load_relaxed(&s->count) == 0) return chain;
     lock_acquire(&s->lock);
@@ -58,9 +58,9 @@ struct chain hak_transfer_pop(unsigned c) {
 uint64_t hak_transfer_bytes(void) { return load_relaxed(&total); }
 
 void hak_transfer_lock(void) {
-    for (unsigned c = 0; c < CLASSES; c++) lock_acquire(&stocks[c].lock);
+    for (unsigned c = 0; c < CLASSES; c++) lock_acquire(&depots[c].lock);
 }
 
 void hak_transfer_unlock(void) {
-    for (unsigned c = 0; c < CLASSES; c++) lock_release(&stocks[c].lock);
+    for (unsigned c = 0; c < CLASSES; c++) lock_release(&depots[c].lock);
 }

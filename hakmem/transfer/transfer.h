@@ -1,4 +1,4 @@
-/* Chains in transit between threads: a stock of each class, handed over whole. The stock is
+/* Chains in transit between threads: a depot of each class, handed over whole. The depot is
  * bounded, and so are all together: a chain above a bound is refused, and its thread gives it back
  * to the slabs.
  * A lock for each class, taken once a chain. */
@@ -17,7 +17,7 @@ struct chain {
 #ifdef __cplusplus
 extern "C" {
 #endif
-/* Takes over a chain. False: the stock is full and the chain stays the caller's. */
+/* Takes over a chain. False: the depot is full and the chain stays the caller's. */
 bool hak_transfer_push(unsigned c, struct chain chain);
 /* A chain, or one with a NULL head when there is none. */
 struct chain hak_transfer_pop(unsigned c);

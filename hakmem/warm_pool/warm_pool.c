@@ -59,7 +59,7 @@ static void give_empty(struct slab *slab) {
 }
 
 /* An emptied slab that is in no list. */
-static void stock_empty(struct warm_pool *wp, struct slab *slab) {
+static void keep_empty(struct warm_pool *wp, struct slab *slab) {
     if (slab->span != 1) {
         give_empty(slab);
         return;
@@ -73,7 +73,7 @@ static void stock_empty(struct warm_pool *wp, struct slab *slab) {
     wp->empties++;
 }
 
-static struct slab *take_stocked(struct warm_pool *wp, unsigned c) {
+static struct slab *take_kept(struct warm_pool *wp, unsigned c) {
     if (wp->empties == 0 || hak_size_class[c].span != 1) return NULL;
     struct slab *slab = list_entry(wp->empty.next, struct slab, listed);
     list_remove(&slab->listed);
@@ -95,7 +95,7 @@ void hak_warm_pool_given(struct warm_pool *wp, struct slab *slab, unsigned out_b
     bool listed = !list_empty(&slab->listed);
     if (slab->out == 0) {
         if (listed) unlist(wp, slab);
-        stock_empty(wp, slab);
+        keep_empty(wp, slab);
         return;
     }
     if (!listed) {
@@ -164,7 +164,7 @@ struct slab *hak_warm_pool_get(struct warm_pool *wp, unsigned c) {
         hak_warm_pool_collect(wp);
         slab = hak_warm_pool_peek(wp, c);
     }
-    if (slab == NULL) slab = take_stocked(wp, c);
+    if (slab == NULL) slab = take_kept(wp, c);
     if (slab != NULL) {
         count_add(&wc->hits, 1);
         return slab;

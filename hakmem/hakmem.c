@@ -150,7 +150,9 @@ static HAK_NOINLINE void free_rarely(void *block) {
     if (block == NULL) return;
     uint32_t word = word_of(block, free_verb(block));
     bool large = word_is_large(word);
-    if (HAK_UNLIKELY(!enter_with_heap())) {
+    bool aside = hak_front.heap == NULL && hak_front.asides < FRONT_ASIDE_FREES;
+    if (aside) hak_front.asides++;
+    if (aside || !enter_with_heap()) {
         if (large) {
             hak_large_free(block, word, true);
         } else {
@@ -192,7 +194,8 @@ static size_t block_bytes_of(const void *block, uint32_t word, const char *verb)
     uint64_t bit;
     hak_check(slab != NULL && hak_slab_find(slab, block, &w, &bit) == SLAB_OK, verb, block, bytes,
               "the address is not the start of a block");
-    hak_check(!hak_slab_has(slab, w, bit) && !hak_front_is_marked(block), verb, block, bytes,
+    bool marked = HAK_CHECKS && hak_front_is_marked(block);
+    hak_check(!hak_slab_has(slab, w, bit) && !marked, verb, block, bytes,
               "the block was freed before; look for two owners of one pointer");
     return bytes;
 }

@@ -1,6 +1,7 @@
 #include "hakmem/lifecycle.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <unistd.h>
 
@@ -49,12 +50,16 @@ void hak_lifecycle_thread_started(void) {
 
 /* ---- Fork ----------------------------------------------------------------------------------- */
 
+/* Forks of this thread that are under way: a signal handler may fork inside one. Only the outermost
+ * locks. */
+static __thread uint32_t fork_depth __attribute__((tls_model("initial-exec")));
 /* Set by prepare when this thread was in no slow path: then it holds all locks. */
 static __thread bool fork_locked __attribute__((tls_model("initial-exec")));
 
 /* Locks in layer order. A fork from a signal handler inside a slow path takes none: the thread may
  * hold one of them already. */
 static void fork_prepare(void) {
+    if (fork_depth++ != 0) return;
     fork_locked = hak_front.busy != 1;
     if (!fork_locked) return;
     if (hak_front.busy == 0) hak_front.busy = 1;
@@ -72,16 +77,21 @@ static void unlock_all(void) {
 }
 
 static void fork_parent(void) {
-    if (!fork_locked) return;
+    if (--fork_depth != 0 || !fork_locked) return;
     unlock_all();
     if (hak_front.busy == 1) hak_front.busy = 0;
 }
 
+/* No signal handler may free into what is being put right. */
 static void fork_child(void) {
-    if (!fork_locked) return;
+    if (--fork_depth != 0 || !fork_locked) return;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     unlock_all();
     hak_front_fork_child();
     if (hak_front.busy == 1) hak_front.busy = 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 /* ---- Process -------------------------------------------------------------------------------- */

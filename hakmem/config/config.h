@@ -53,6 +53,10 @@
  * (HAKMEM_FRONT_MAX_MB). */
 #define FRONT_FLOOR_BYTES (1 * KiB)
 
+/* A thread that has no heap serves so many frees aside before it makes one: one that has ended, or
+ * never allocated, frees a few at its end, when nothing would end the heap any more. */
+#define FRONT_ASIDE_FREES 64
+
 /* Smaller blocks share a cache line: those of other threads' slabs are not taken again here. */
 #define LINE_BYTES 64
 

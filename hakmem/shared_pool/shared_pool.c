@@ -327,6 +327,7 @@ void hak_shared_pool_freed_into(struct slab *slab) {
     if (hak_slab_count_free(slab) != load_relaxed(&slab->capacity)) return;
     acquire();
     collect_orphans();
+    if (slab->orphan) place_orphan(slab); /* its note may lie on an earlier owner's stack */
     tick(clock_ms());
     purge_down(pool.scarce ? 0 : resident_bound());
     release();

@@ -35,6 +35,7 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
     store_relaxed(&slab->capacity, sc->capacity);
     store_relaxed(&slab->out, 0);
     slab->low = 0;
+    slab->high = 0;
     list_init(&slab->owned);
     list_init(&slab->listed);
     uint64_t *bits = free_bits(slab);
@@ -50,8 +51,17 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
     store_release(&slab->span, (uint8_t)sc->span);
 }
 
+/* Blocks of another size may hold these words, never written, and a program copy them to where
+ * they were a mark: the marks end with the life of the blocks. */
+static void clear_marks(struct slab *slab) {
+    char *block = slab_base(slab);
+    size_t bytes = hak_size_class[slab->class_index].block_bytes;
+    for (unsigned i = 0; i < slab->high; i++, block += bytes) *block_cookie(block) = 0;
+}
+
 void hak_slab_uncarve(struct slab *slab) {
     hak_assert(slab->out == 0);
+    clear_marks(slab);
     hak_registry_set(slab_base(slab), slab->span, WORD_UNUSED);
     store_relaxed(&slab->span, 0);
     store_relaxed(&slab->capacity, 0);
@@ -66,14 +76,15 @@ unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t c
     uint64_t *bits = free_bits(slab);
     char *base = slab_base(slab);
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
-    unsigned words = words_of(slab), taken = 0, w = slab->low;
+    unsigned words = words_of(slab), taken = 0, w = slab->low, last = 0;
     void **link = head;
     for (; w < words && taken < want; w++) {
         uint64_t word = load_relaxed(&bits[w]);
         while (word != 0 && taken < want) {
             unsigned bit = (unsigned)__builtin_ctzll(word);
             word &= word - 1;
-            void *block = base + ((size_t)w * 64 + bit) * bytes;
+            last = w * 64 + bit;
+            void *block = base + last * bytes;
             *link = block;
             link = (void **)block;
             *block_cookie(block) = block_mark(block, cookie);
@@ -83,6 +94,7 @@ unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t c
         if (word != 0) break;
     }
     *link = NULL;
+    if (taken != 0 && last >= slab->high) slab->high = (uint16_t)(last + 1);
     slab->low = (uint8_t)(w < words ? w : words - 1);
     store_relaxed(&slab->out, (uint16_t)(slab->out + taken));
     return taken;

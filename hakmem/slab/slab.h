@@ -42,6 +42,7 @@ struct slab {
     struct list listed;       /* in a list of slabs with free blocks; alone when in none */
     uint16_t out;             /* blocks not in the slab (remote bits count as out until taken) */
     uint16_t capacity;        /* blocks; 0: not a head */
+    uint16_t high;            /* blocks from here on were never handed out in this life */
     uint8_t class_index;
     uint8_t span;  /* 64 KiB units; 0: not in use */
     uint8_t index; /* in the superslab; fixed */

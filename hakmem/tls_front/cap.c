@@ -55,9 +55,14 @@ static bool set_cap(struct heap *heap, unsigned c, uint32_t cap) {
     return true;
 }
 
+void hak_caps_recount(const struct heap *heap) {
+    store_relaxed(&charged, heap == NULL ? 0 : heap->caps.charged);
+}
+
 void hak_caps_forget(struct heap *heap) {
     uncharge(&heap->caps, heap->caps.charged);
     heap->caps.bytes = 0;
+    heap->caps.until_sweep = FRONT_SWEEP_CALLS;
     for (unsigned c = 0; c < CLASSES; c++) {
         heap->lists.of[c].cap = 0;
         hak_cap_cool(heap, c);

@@ -17,6 +17,8 @@ extern "C" {
 #endif
 /* For a new heap: every class is cold, and stays so when the heap is recycled. */
 void hak_caps_init(struct heap *heap);
+/* In a forked child: `heap`, or NULL, is the only one left. */
+void hak_caps_recount(const struct heap *heap);
 /* Makes every class cold, whatever state its lists are in. */
 void hak_caps_forget(struct heap *heap);
 /* A slow call for a class that is warming and not cold. */

@@ -54,7 +54,7 @@ bool hak_front_start(void) {
         struct heap *heap = acquire_heap();
         if (heap != NULL) {
             count_add(&heaps.live, 1);
-            heap->front = &hak_front;
+            heap->in_use = heap->busy = true;
             heap->lists.end = CLASSES << CLASS_SCALE;
             heap->lists.cookie = heaps.cookie;
             set_hot(heap);
@@ -68,7 +68,7 @@ bool hak_front_start(void) {
 
 /* Puts a heap whose slabs are gone where the next thread finds it; lock held. */
 static void retire(struct heap *heap) {
-    heap->front = NULL;
+    heap->in_use = heap->busy = false;
     heap->next_free = heaps.free;
     heaps.free = heap;
     count_add(&heaps.live, -1);
@@ -86,7 +86,11 @@ void hak_front_mark(void *block) {
     unsigned w;
     uint64_t bit;
     if (cookie == 0 || slab == NULL || hak_slab_find(slab, block, &w, &bit) != SLAB_OK) return;
-    *block_cookie(block) = block_mark(block, cookie);
+    uint64_t mark = block_mark(block, cookie);
+    if (HAK_CHECKS && *block_cookie(block) == mark) {
+        hak_bin_check(SLAB_DOUBLE_FREE, block, load_relaxed(&slab->class_index));
+    }
+    *block_cookie(block) = mark;
 }
 
 uint64_t hak_front_threads(void) { return load_relaxed(&heaps.live); }
@@ -138,7 +142,7 @@ static void free_list(void *head) {
 
 static void abandon(struct heap *heap) {
     struct lists *lists = &heap->lists;
-    if (heap->front->busy == 0) {
+    if (!heap->busy) {
         for (unsigned c = 0; c < CLASSES; c++) {
             free_list(lists->of[c].take);
             free_list(lists->of[c].give);
@@ -154,12 +158,13 @@ static void abandon(struct heap *heap) {
 }
 
 void hak_front_fork_child(void) {
-    bool others = false;
+    bool more = false; /* other heaps, or their traces */
     for (struct heap *heap = heaps.all; heap != NULL; heap = heap->next_all) {
-        if (heap->front == NULL || heap == hak_front.heap) continue;
+        more |= heap != hak_front.heap;
+        if (!heap->in_use || heap == hak_front.heap) continue;
         abandon(heap);
-        others = true;
     }
-    if (!others) return;
+    if (!more) return;
+    hak_caps_recount(hak_front.heap);
     hak_shared_pool_repair(hak_front.heap == NULL ? NULL : &hak_front.heap->warm.owner);
 }

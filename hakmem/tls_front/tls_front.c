@@ -25,6 +25,7 @@ static HAK_COLD void sweep(struct heap *heap) {
         if (hak_cap_rests(&heap->lists.of[c])) flush_class(heap, c);
     }
     hak_caps_yield(heap, hak_front_threads());
+    hak_warm_pool_collect(&heap->warm);
     hak_warm_pool_cool(&heap->warm);
 }
 

@@ -57,6 +57,7 @@ struct front {
                           * without a heap, and in safe mode */
     struct heap *heap;   /* NULL until the thread has one, and after its end */
     uint32_t busy;       /* 1 in a slow path; FRONT_ENDED once the thread has ended */
+    uint32_t asides;     /* frees without a heap, to FRONT_ASIDE_FREES */
 };
 
 /* The sums of a thread's caps (cap.h). */
@@ -74,7 +75,8 @@ struct heap {
     struct caps caps;
     struct warm_pool warm;
     uint64_t refills;
-    struct front *front; /* the thread's; NULL when the heap is free */
+    bool in_use; /* a thread has it */
+    bool busy;   /* that one is in a slow path: a forked child's copy may be torn */
     struct heap *next_all, *next_free;
 };
 
@@ -134,13 +136,17 @@ HAK_INLINE bool front_enter(void) {
     hak_front.busy = 1;
     signal_fence();
     hak_front.lists = (struct lists *)(uintptr_t)&hak_lists_none;
+    if (HAK_LIKELY(hak_front.heap != NULL)) hak_front.heap->busy = true;
     signal_fence();
     return true;
 }
 
 HAK_INLINE void front_leave(void) {
     signal_fence();
-    if (HAK_LIKELY(hak_front.heap != NULL)) hak_front.lists = hak_front.heap->hot;
+    if (HAK_LIKELY(hak_front.heap != NULL)) {
+        hak_front.heap->busy = false;
+        hak_front.lists = hak_front.heap->hot;
+    }
     signal_fence();
     hak_front.busy = 0;
 }

@@ -3,8 +3,9 @@
  *   malloc: hot path, else allocate(): slab classes from the front, larger ones from large;
  *           when both refuse, give everything back that is free and try once more.
  *   free:   hot path, else by word: a slab's block to the front, a large one to large.
- *   A call that comes in while its thread is in a slow path (a signal handler), or after the
- *   thread's end, is served aside: a mapping of its own, remote bits, no lock. */
+ *   A call that comes in while its thread is in a slow path (a signal handler), after the thread's
+ *   end, or among the first frees of one without a heap, is served aside: a mapping of its own,
+ *   remote bits, no lock. */
 #include "hakmem/hakmem.h"
 
 #include <errno.h>

@@ -7,44 +7,9 @@
 #include <csignal>
 #include <thread>
 
-#include "hakmem/tls_front/tls_front.h"
+#include "hakmem/tls_front/steps.h"
 
 namespace {
-
-constexpr unsigned kClass = 3; /* 64 bytes */
-
-/* malloc and free, as the entry files compose them of this layer's steps. */
-void *allocate(unsigned c) {
-    void *block = front_pop(c << CLASS_SCALE);
-    if (block != nullptr) return block;
-    EXPECT_TRUE(front_enter());
-    block = hak_front_take(c);
-    front_leave();
-    return block;
-}
-
-void give(void *block) {
-    if (front_push(block)) return;
-    EXPECT_TRUE(front_enter());
-    hak_front_free(block, word_class(registry_word(block)));
-    front_leave();
-}
-
-void flush() {
-    ASSERT_TRUE(front_enter());
-    hak_front_flush();
-    front_leave();
-}
-
-/* Uses class `c` until its list may keep blocks. */
-void warm_up(unsigned c) {
-    for (int i = 0; i < 4 * FRONT_COLD_TURNS; i++) {
-        void *blocks[4];
-        for (void *&b : blocks) b = allocate(c);
-        for (void *b : blocks) give(b);
-    }
-    ASSERT_GT(hak_front.heap->lists.of[c].cap, 0u);
-}
 
 /* A process that ends by a misuse, in a thread whose class keeps what is freed. */
 template <typename Body> void expect_end(const char *line, Body body) {

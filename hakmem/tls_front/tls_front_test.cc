@@ -13,33 +13,9 @@
 #include "hakmem/config/options.h"
 #include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/tls_front/cap.h"
+#include "hakmem/tls_front/steps.h"
 
 namespace {
-
-constexpr unsigned kClass = 3; /* 64 bytes */
-
-/* malloc and free, as the entry files compose them of this layer's steps. */
-void *allocate(unsigned c) {
-    void *block = front_pop(c << CLASS_SCALE);
-    if (block != nullptr) return block;
-    EXPECT_TRUE(front_enter());
-    block = hak_front_take(c);
-    front_leave();
-    return block;
-}
-
-void give(void *block) {
-    if (front_push(block)) return;
-    EXPECT_TRUE(front_enter());
-    hak_front_free(block, word_class(registry_word(block)));
-    front_leave();
-}
-
-void flush() {
-    ASSERT_TRUE(front_enter());
-    hak_front_flush();
-    front_leave();
-}
 
 uint64_t front_bytes() {
     EXPECT_TRUE(front_enter());
@@ -59,16 +35,6 @@ uint64_t bytes_out() {
     shared_pool_stats s;
     hak_shared_pool_stats(&s);
     return s.live_bytes;
-}
-
-/* Uses class `c` until its list may keep blocks. */
-void warm_up(unsigned c) {
-    for (int i = 0; i < 4 * FRONT_COLD_TURNS; i++) {
-        std::vector<void *> blocks;
-        for (int n = 0; n < 4; n++) blocks.push_back(allocate(c));
-        for (void *b : blocks) give(b);
-    }
-    ASSERT_GT(hak_front.heap->lists.of[c].cap, 0u);
 }
 
 /* Each test runs in a thread of its own, which has a front from start to end. */

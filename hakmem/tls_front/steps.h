@@ -1,0 +1,45 @@
+/* For tests: malloc and free as the entry files compose them of this layer's steps. */
+#ifndef HAKMEM_TLS_FRONT_STEPS_H_
+#define HAKMEM_TLS_FRONT_STEPS_H_
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "hakmem/tls_front/tls_front.h"
+
+constexpr unsigned kClass = 3; /* 64 bytes */
+
+inline void *allocate(unsigned c) {
+    void *block = front_pop(c << CLASS_SCALE);
+    if (block != nullptr) return block;
+    EXPECT_TRUE(front_enter());
+    block = hak_front_take(c);
+    front_leave();
+    return block;
+}
+
+inline void give(void *block) {
+    if (front_push(block)) return;
+    EXPECT_TRUE(front_enter());
+    hak_front_free(block, word_class(registry_word(block)));
+    front_leave();
+}
+
+inline void flush() {
+    ASSERT_TRUE(front_enter());
+    hak_front_flush();
+    front_leave();
+}
+
+/* Uses class `c` until its list may keep blocks. */
+inline void warm_up(unsigned c) {
+    for (int i = 0; i < 4 * FRONT_COLD_TURNS; i++) {
+        std::vector<void *> blocks;
+        for (int n = 0; n < 4; n++) blocks.push_back(allocate(c));
+        for (void *b : blocks) give(b);
+    }
+    ASSERT_GT(hak_front.heap->lists.of[c].cap, 0u);
+}
+
+#endif

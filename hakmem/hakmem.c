@@ -82,10 +82,15 @@ static void *allocate(size_t size, size_t align, bool *zero) {
 
 void *hak_malloc_slow(size_t size) {
     /* The commonest reason first: a class's list ran empty. */
-    if (HAK_LIKELY(size <= MEDIUM_MAX && hak_front.heap != NULL) && front_enter()) {
-        void *block = hak_front_take(size_class_of(size));
-        front_leave();
+    if (HAK_LIKELY(size <= MEDIUM_MAX && hak_front.heap != NULL)) {
+        unsigned c = size_class_of(size);
+        void *block = front_swap(c << CLASS_SCALE);
         if (HAK_LIKELY(block != NULL)) return block;
+        if (HAK_LIKELY(front_enter())) {
+            block = hak_front_take(c);
+            front_leave();
+            if (HAK_LIKELY(block != NULL)) return block;
+        }
     }
     bool zero;
     return allocate(size, BLOCK_MIN, &zero);

@@ -18,6 +18,7 @@ void *hak_aligned_slow(size_t align, size_t size);
 HAK_INLINE void *hot_take(size_t size) {
     if (HAK_LIKELY(size <= SMALL_MAX)) return front_pop(scaled_class_of_small(size));
     if (HAK_LIKELY(size <= MIDDLE_MAX)) return front_pop(scaled_class_of_middle(size));
+    if (HAK_LIKELY(size <= MEDIUM_MAX)) return front_pop(scaled_class_of_big(size));
     return NULL;
 }
 

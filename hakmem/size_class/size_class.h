@@ -12,6 +12,8 @@
 
 #define SMALL_CLASSES 32
 #define CLASSES 84
+/* Blocks of the classes below this one are smaller than LINE_BYTES. */
+#define LINE_CLASSES 3
 #define CLASS_SCALE 5
 #define SMALL_MAX ((size_t)1024)
 #define MIDDLE_MAX (32 * KiB) /* the second table reaches so far */
@@ -52,6 +54,10 @@ HAK_INLINE unsigned size_class_of_big(size_t size) {
     size_t last = size - 1;
     unsigned doubling = log2_floor(last);
     return 56 + (doubling - 13) * 4 + ((last >> (doubling - 2)) & 3);
+}
+
+HAK_INLINE uint32_t scaled_class_of_big(size_t size) {
+    return size_class_of_big(size) << CLASS_SCALE;
 }
 
 /* size <= MEDIUM_MAX. */

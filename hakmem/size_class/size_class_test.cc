@@ -26,6 +26,8 @@ TEST(SizeClass, SizesFollowTheSteps) {
     for (unsigned c = 0; c < CLASSES; c++) EXPECT_EQ(hak_size_class[c].block_bytes, sizes[c]) << c;
     EXPECT_EQ(hak_size_class[SMALL_CLASSES - 1].block_bytes, SMALL_MAX);
     EXPECT_EQ(hak_size_class[CLASSES - 1].block_bytes, MEDIUM_MAX);
+    EXPECT_LT(hak_size_class[LINE_CLASSES - 1].block_bytes, LINE_BYTES);
+    EXPECT_EQ(hak_size_class[LINE_CLASSES].block_bytes, LINE_BYTES);
 }
 
 TEST(SizeClass, ASlabHoldsItsBlocks) {

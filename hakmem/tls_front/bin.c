@@ -88,7 +88,7 @@ size_t hak_bin_return(struct heap *heap, unsigned c, void *head) {
 
 bool hak_bin_hand_over(struct heap *heap, unsigned c, void *head) {
     /* The first block stands for the list: own blocks rather go back, so that slabs empty. */
-    bool own = hak_size_class[c].block_bytes < LINE_BYTES || is_own(heap, slab_of(head, c));
+    bool own = c < LINE_CLASSES || is_own(heap, slab_of(head, c));
     struct chain chain = {head, 0};
     for (void *block = head; !own && block != NULL; block = block_next(block)) chain.count++;
     if (!own && hak_transfer_push(c, chain)) return true;

@@ -32,7 +32,9 @@ static uint32_t blocks_in(unsigned c, size_t bytes) {
 }
 
 static uint32_t max_cap(unsigned c) {
-    return blocks_in(c, c < SMALL_CLASSES ? FRONT_CLASS_BYTES : FRONT_MEDIUM_BYTES);
+    if (c < SMALL_CLASSES) return blocks_in(c, FRONT_CLASS_BYTES);
+    uint32_t blocks = blocks_in(c, FRONT_MEDIUM_BYTES);
+    return blocks < FRONT_MEDIUM_BLOCKS ? FRONT_MEDIUM_BLOCKS : blocks;
 }
 
 /* Bytes of a cap that are charged. */

@@ -39,7 +39,7 @@ static void *pop(struct list_pair *list) {
 /* The giving list becomes the taking one, as far as this thread may take it. */
 static void swap(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
-    bool lines_are_shared = hak_size_class[c].block_bytes < LINE_BYTES && hak_front_threads() > 1;
+    bool lines_are_shared = c < LINE_CLASSES && hak_front_threads() > 1;
     list->take =
         HAK_UNLIKELY(lines_are_shared) ? hak_bin_keep_own(heap, c, list->give) : list->give;
     list->give = NULL;

@@ -173,6 +173,33 @@ HAK_INLINE void *front_pop(uint32_t scaled_class) {
     return block;
 }
 
+/* The commonest refill, and the only one of a block that comes and goes alone: the giving list
+ * becomes the taking one, and its first block is taken. NULL: there is none, or more is due (a
+ * line may be shared, a cap may grow, there is too little to take, a sweep), or the caller is in a
+ * slow path. */
+HAK_INLINE void *front_swap(uint32_t scaled_class) {
+    struct lists *lists = hak_front.lists;
+    if (HAK_UNLIKELY(scaled_class >= lists->end)) return NULL;
+    struct list_pair *list = list_at(lists, scaled_class);
+    struct heap *heap = hak_front.heap;
+    void *block = list->give;
+    if (block == NULL || list->take != NULL || list->warming ||
+        list->cap - list->room <= list->cap / 4 || scaled_class < LINE_CLASSES << CLASS_SCALE ||
+        heap->caps.until_sweep <= 1) {
+        return NULL;
+    }
+    front_enter();
+    heap->caps.until_sweep--;
+    count_add(&heap->refills, 1);
+    list->rested = 0;
+    list->room = list->cap;
+    list->give = NULL;
+    list->take = block_next(block);
+    *block_cookie(block) = 0;
+    front_leave();
+    return block;
+}
+
 /* Gives a block; false: no slab's block, or freed already, or the list is full. One compare covers
  * NULL, foreign, large, and a thread without a heap. */
 HAK_INLINE bool front_push(void *block) {

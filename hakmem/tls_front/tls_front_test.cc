@@ -8,6 +8,7 @@
 #include <random>
 #include <set>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "hakmem/config/options.h"
@@ -70,6 +71,72 @@ TEST(TlsFront, GivesTheBlockThatWasFreedLastAfterASwap) {
         EXPECT_EQ(*block_cookie(a), 0u);
         give(a);
         for (void *b : rest) give(b);
+    });
+    EXPECT_EQ(bytes_out(), 0u);
+}
+
+/* One block of a class whose list holds one. */
+constexpr unsigned kAlone = 56;
+
+TEST(TlsFront, ABlockThatComesAndGoesAloneSwaps) {
+    in_a_thread([] {
+        warm_up(kAlone);
+        list_pair *list = &hak_front.heap->lists.of[kAlone];
+        std::vector<void *> blocks;
+        blocks.push_back(allocate(kAlone));
+        while (void *b = front_pop(kAlone << CLASS_SCALE)) blocks.push_back(b);
+        EXPECT_EQ(front_swap(kAlone << CLASS_SCALE), nullptr) << "nothing to swap";
+        for (void *b : blocks) ASSERT_TRUE(front_push(b));
+        uint64_t refills = hak_front.heap->refills;
+        EXPECT_EQ(front_swap(kAlone << CLASS_SCALE), blocks.back());
+        EXPECT_EQ(*block_cookie(blocks.back()), 0u);
+        EXPECT_EQ(list->give, nullptr);
+        EXPECT_EQ(list->room, list->cap);
+        EXPECT_EQ(hak_front.heap->refills, refills + 1);
+        EXPECT_EQ(hak_front.busy, 0u);
+        give(blocks.back());
+    });
+    EXPECT_EQ(bytes_out(), 0u);
+}
+
+TEST(TlsFront, ASwapWaitsForWhatIsDue) {
+    in_a_thread([] {
+        warm_up(kAlone);
+        heap *heap = hak_front.heap;
+        list_pair *list = &heap->lists.of[kAlone];
+        std::vector<void *> blocks;
+        blocks.push_back(allocate(kAlone));
+        while (void *b = front_pop(kAlone << CLASS_SCALE)) blocks.push_back(b);
+        for (void *b : blocks) ASSERT_TRUE(front_push(b));
+        uint32_t until = std::exchange(heap->caps.until_sweep, 1u);
+        EXPECT_EQ(front_swap(kAlone << CLASS_SCALE), nullptr) << "a sweep is due";
+        heap->caps.until_sweep = until;
+        list->warming = true;
+        EXPECT_EQ(front_swap(kAlone << CLASS_SCALE), nullptr) << "the cap may grow";
+        list->warming = false;
+        ASSERT_TRUE(front_enter());
+        EXPECT_EQ(front_swap(kAlone << CLASS_SCALE), nullptr) << "in a slow path";
+        front_leave();
+        void *block = front_swap(kAlone << CLASS_SCALE);
+        ASSERT_NE(block, nullptr);
+        give(block);
+    });
+    EXPECT_EQ(bytes_out(), 0u);
+}
+
+TEST(TlsFront, BlocksThatShareALineSwapInTheSlowPathOnly) {
+    in_a_thread([] {
+        for (unsigned c : {LINE_CLASSES - 1u, LINE_CLASSES + 0u}) {
+            warm_up(c);
+            void *a = allocate(c);
+            std::vector<void *> rest;
+            while (void *b = front_pop(c << CLASS_SCALE)) rest.push_back(b);
+            for (void *b : rest) ASSERT_TRUE(front_push(b));
+            EXPECT_TRUE(front_push(a));
+            void *swapped = front_swap(c << CLASS_SCALE);
+            EXPECT_EQ(swapped != nullptr, c >= LINE_CLASSES);
+            if (swapped != nullptr) give(swapped);
+        }
     });
     EXPECT_EQ(bytes_out(), 0u);
 }

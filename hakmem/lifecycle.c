@@ -98,6 +98,7 @@ static void fork_child(void) {
 
 __attribute__((constructor)) static void process_starts(void) {
     hak_options_parse(environ);
+    store_relaxed(&hak_front_on_tick, hak_large_tick);
     hak_front_apply_mode();
     pthread_atfork(fork_prepare, fork_parent, fork_child);
     hak_ss_prewarm_init();

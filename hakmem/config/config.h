@@ -44,10 +44,15 @@
 #define FRONT_WARM_BYTES (8 * KiB)
 /* A list that is handed over to other threads again and again grows to so many bytes. */
 #define FRONT_OVER_BYTES (256 * KiB)
-/* Slow calls of a thread between two looks for classes that rest; a class is cold again when its
- * lists have not changed in FRONT_REST_SWEEPS of them. */
-#define FRONT_SWEEP_CALLS 512
+/* Slow calls of a thread between two looks at the clock; looks, or milliseconds, between two sweeps
+ * for classes that rest; a class is cold again when its lists have not changed in FRONT_REST_SWEEPS
+ * of them. */
+#define FRONT_LOOK_CALLS 16
+#define FRONT_SWEEP_LOOKS 32
+#define FRONT_SWEEP_MS 1000
 #define FRONT_REST_SWEEPS 2
+/* What nobody wants any more goes back at most so often, in whatever thread looks at the clock. */
+#define TICK_MS 100
 /* The sum of a thread's caps in bytes. */
 #define FRONT_THREAD_BYTES (32 * MiB)
 /* What a cap may reach without being counted against the bound that all threads share
@@ -75,13 +80,15 @@
 /* Empty resident slabs that the shared pool hands from thread to thread without its lock. */
 #define STOCK_SLABS 32
 
-/* Resident bytes of empty slabs that the shared pool keeps: a quarter of the recent peak between
- * these bounds. Below 8 MiB, mixes of 4-128 KiB spend their time in faults. */
-#define RESIDENT_FREE_MIN (8 * MiB)
-#define RESIDENT_FREE_MAX (16 * MiB)
-/* Where purged slabs are wanted back the bound doubles, up to this: what a program that goes idle
- * may keep for ever. */
-#define RESIDENT_FREE_BACKOFF (32 * MiB)
+/* Resident bytes of empty slabs that the shared pool keeps, the stock's included. Where purged
+ * slabs are wanted back the bound grows by them, and shrinks by half of what lies unused from
+ * second to second. When no empty slab was wanted for so many seconds it halves each second, down
+ * to the last. */
+#define RESIDENT_FREE_BYTES (8 * MiB)
+#define RESIDENT_QUIET 2
+#define RESIDENT_QUIET_BYTES (1 * MiB)
+/* Units that a tick purges: a call that only wanted a block must not wait for more. */
+#define PURGE_TICK_UNITS 128
 /* After address space ran out, empty superslabs are unmapped as they empty for this long. */
 #define SCARCE_MS 10000
 /* Slabs that are wanted back this soon after a purge widen the bound. */

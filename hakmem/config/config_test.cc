@@ -37,6 +37,7 @@ class Options : public testing::Test {
 TEST_F(Options, HaveTheDocumentedDefaults) {
     EXPECT_EQ(hak_options.mode, static_cast<uint64_t>(MODE_DEFAULT));
     EXPECT_EQ(hak_options.stats, 0u);
+    EXPECT_EQ(hak_options.purge, 1u);
     EXPECT_EQ(hak_options.warm_pool_stats, 0u);
     EXPECT_EQ(hak_options.warm_pool_size, 12u);
     EXPECT_EQ(hak_options.warm_pool_prefill, 2u);
@@ -191,7 +192,7 @@ TEST(Config, NumbersFitEachOther) {
     EXPECT_EQ(REGION_BYTES % SUPERSLAB_BYTES, 0u);
     EXPECT_EQ(SLAB_BLOCKS_MAX * BLOCK_MIN, SLAB_BYTES);
     EXPECT_LT(FRONT_CLASS_BYTES, FRONT_THREAD_BYTES);
-    EXPECT_LE(RESIDENT_FREE_MIN, RESIDENT_FREE_MAX);
+    EXPECT_LE(RESIDENT_QUIET_BYTES, RESIDENT_FREE_BYTES);
 }
 
 } // namespace

@@ -12,6 +12,7 @@ struct options hak_options = {
     .superslab_max_cached = 64,
     .superslab_max_memory_mb = 16,
     .superslab_ttl_sec = 10,
+    .purge = 1,
 };
 
 struct option {
@@ -35,6 +36,7 @@ static const struct option OPTIONS[] = {
     {"SUPERSLAB_MAX_CACHED", &hak_options.superslab_max_cached, 0, 1 << 20, NULL},
     {"SUPERSLAB_MAX_MEMORY_MB", &hak_options.superslab_max_memory_mb, 0, 1 << 20, NULL},
     {"SUPERSLAB_TTL_SEC", &hak_options.superslab_ttl_sec, 0, 86400, NULL},
+    {"PURGE", &hak_options.purge, 0, 1, NULL},
     {"SS_PREFAULT", &hak_options.ss_prefault, 0, 1, NULL},
     {"SS_LAZY_ZERO", &hak_options.ss_lazy_zero, 0, 1, NULL},
     {"PREWARM_SUPERSLABS", &hak_options.prewarm_superslabs, 0, PREWARM_MAX, NULL},

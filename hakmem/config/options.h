@@ -18,6 +18,7 @@ struct options {
     uint64_t superslab_max_cached;           /* empty superslabs in the LRU cache */
     uint64_t superslab_max_memory_mb;        /* their resident bytes, MiB */
     uint64_t superslab_ttl_sec;              /* their age, seconds */
+    uint64_t purge;                          /* 0: pages go back when they are asked for only */
     uint64_t ss_prefault;                    /* 1: populate a superslab when it is mapped */
     uint64_t ss_lazy_zero;                   /* 1: purge superslabs as they enter the LRU cache */
     uint64_t prewarm_superslabs;             /* for every prewarm class */

@@ -87,22 +87,22 @@ void hak_warm_pool_give_up""",
     },
     "unused_slab_keeps_its_owner": {
         "source": "//hakmem/shared_pool:shared_pool.c",
-        "find": "    store_release(&slab->owner, &pool.orphans);",
+        "find": "    store_release(&slab->owner, &hak_pool.orphans);",
         "put": "",
         "scenario": "HandOver.OfTheLastSlabLeavesALatePusherAnOpenStack",
     },
     # ---- Shared pool ----
     "partial_stage_without_the_lock": {
-        "source": "//hakmem/shared_pool:shared_pool.c",
-        "find": """    acquire();
-    struct slab *slab = take_partial(c, owner);
-    release();""",
-        "put": "    struct slab *slab = take_partial(c, owner);",
+        "source": "//hakmem/shared_pool:orphans.c",
+        "find": """    hak_pool_acquire();
+    struct slab *slab = hak_orphans_take(c, owner);
+    hak_pool_release();""",
+        "put": "    struct slab *slab = hak_orphans_take(c, owner);",
         "scenario": "SharedPool.AnOrphanIsAdoptedOnceBesideRemoteFrees",
     },
     "purged_run_is_not_marked": {
-        "source": "//hakmem/shared_pool:shared_pool.c",
-        "find": "    hak_superslabs_set(&pool.all, ss, ss->used | units, ss->resident);",
+        "source": "//hakmem/shared_pool:purge.c",
+        "find": "    hak_superslabs_set(all, ss, ss->used | units, ss->resident);",
         "put": "",
         "scenario": "SharedPool.ARunThatIsPurgedIsNotTaken",
     },
@@ -226,13 +226,14 @@ void hak_warm_pool_give_up""",
         "scenario": "Fork.BesideASlabThatIsCarvedForAnotherClass",
     },
     "masks_are_not_repaired": {
-        "source": "//hakmem/shared_pool:shared_pool.c",
-        "find": "    if (used != ss->used) hak_superslabs_set(&pool.all, ss, used, ss->resident);",
+        "source": "//hakmem/shared_pool:repair.c",
+        "find": "    if (used != ss->used) " +
+                "hak_superslabs_set(&hak_pool.all, ss, used, ss->resident);",
         "put": "    (void)used;",
         "scenario": "Fork.BesideAPurge",
     },
     "notes_are_not_made_anew": {
-        "source": "//hakmem/shared_pool:shared_pool.c",
+        "source": "//hakmem/shared_pool:repair.c",
         "find": """        slab->pending = 1;
         hak_slab_push_pending(slab);
 """,

@@ -226,6 +226,8 @@ void *hak_large_resize(void *block, uint32_t word, size_t bytes) {
     return base;
 }
 
+void hak_large_tick(uint64_t now) { cache_shrink(LARGE_CACHE_BYTES, now); }
+
 size_t hak_large_trim(size_t keep) { return cache_shrink(keep, clock_ms()); }
 
 void hak_large_stats(struct large_stats *out) {

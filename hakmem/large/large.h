@@ -24,6 +24,8 @@ void hak_large_free(void *block, uint32_t word, bool aside);
 size_t hak_large_usable(const void *block, uint32_t word);
 /* Resizes, moving pages instead of copying bytes. NULL: not possible, nothing changed. */
 void *hak_large_resize(void *block, uint32_t word, size_t bytes);
+/* Time passes: mappings that were cached for too long go. `now`: clock_ms. */
+void hak_large_tick(uint64_t now);
 /* Unmaps cached mappings down to `keep` bytes. Returns the bytes unmapped. */
 size_t hak_large_trim(size_t keep);
 

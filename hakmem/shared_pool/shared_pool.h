@@ -60,6 +60,9 @@ void hak_shared_pool_orphan_all(struct slab_owner *owner);
 void hak_shared_pool_repair(struct slab_owner *mine);
 /* Fills the partial stage with `count` superslabs' worth of resident slabs of class `c`. */
 bool hak_shared_pool_prewarm(unsigned c, unsigned count);
+/* Time passes, in a program that may not come here for long: what nobody wants any more goes back.
+ * `now`: clock_ms. */
+void hak_shared_pool_tick(uint64_t now);
 /* Empties the stock, and purges empty slabs down to `keep` resident bytes. Returns the bytes that
  * went back. */
 size_t hak_shared_pool_trim(size_t keep);

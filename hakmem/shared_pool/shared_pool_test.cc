@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "hakmem/base/clock.h"
 #include "hakmem/config/options.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/registry/registry.h"
@@ -212,9 +213,60 @@ TEST_F(SharedPool, ManyEmptySlabsArePurgedDownToTheBound) {
         uint64_t before = hak_os_purged_bytes();
         for (slab *s : slabs) hak_shared_pool_give_empty(s);
         EXPECT_GT(hak_os_purged_bytes(), before);
-        /* The bound doubles at most four times while purged slabs are wanted back. */
-        EXPECT_LE(stats().resident_free_bytes, RESIDENT_FREE_MAX << 4);
+        EXPECT_LE(stats().resident_free_bytes, RESIDENT_FREE_BYTES);
         EXPECT_GT(stats().resident_free_bytes, 0u);
+    });
+}
+
+TEST_F(SharedPool, WhatIsWantedBackAgainAndAgainIsKept) {
+    in_a_fresh_process([this] {
+        std::vector<slab *> slabs;
+        uint64_t kept = 0, purged = 0;
+        for (int round = 0; round < 6; round++) {
+            uint64_t before = hak_os_purged_bytes();
+            for (int i = 0; i < 1600; i++) slabs.push_back(take(kSmall)); /* 100 MiB */
+            for (slab *s : slabs) hak_shared_pool_give_empty(s);
+            slabs.clear();
+            kept = stats().resident_free_bytes;
+            purged = hak_os_purged_bytes() - before;
+        }
+        EXPECT_GE(kept, 1500 * SLAB_BYTES);
+        EXPECT_EQ(purged, 0u);
+    });
+}
+
+TEST_F(SharedPool, WhatNobodyWantsGoesBackAsTimePasses) {
+    in_a_fresh_process([this] {
+        std::vector<slab *> slabs;
+        for (int i = 0; i < 300; i++) slabs.push_back(take(kSmall));
+        uint64_t now = clock_ms();
+        hak_shared_pool_tick(now);
+        for (slab *s : slabs) hak_shared_pool_give_empty(s);
+        hak_shared_pool_tick(now + 1500); /* the second in which slabs were taken is over */
+        EXPECT_GT(stats().resident_free_bytes, RESIDENT_FREE_BYTES / 2);
+        uint64_t last = stats().resident_free_bytes;
+        for (int second = 2; second < 12; second++) {
+            hak_shared_pool_tick(now + 500 + 1000 * (uint64_t)second);
+            EXPECT_LE(stats().resident_free_bytes, last);
+            last = stats().resident_free_bytes;
+        }
+        EXPECT_LE(last, RESIDENT_QUIET_BYTES + STOCK_SLABS * SLAB_BYTES);
+    });
+}
+
+TEST_F(SharedPool, ATickPurgesALittleAtATime) {
+    in_a_fresh_process([this] {
+        std::vector<slab *> slabs;
+        hak_options.purge = 0;
+        for (int i = 0; i < 1600; i++) slabs.push_back(take(kSmall));
+        for (slab *s : slabs) hak_shared_pool_give_empty(s);
+        EXPECT_GE(stats().resident_free_bytes, 1500 * SLAB_BYTES) << "purging is off";
+        hak_options.purge = 1;
+        uint64_t before = hak_os_purged_bytes();
+        hak_shared_pool_tick(clock_ms());
+        uint64_t went = hak_os_purged_bytes() - before;
+        EXPECT_GT(went, 0u);
+        EXPECT_LE(went, PURGE_TICK_UNITS * SLAB_BYTES + SUPERSLAB_BYTES);
     });
 }
 

@@ -32,6 +32,11 @@ static bool is_own(const struct heap *heap, const struct slab *slab) {
     return load_relaxed(&slab->owner) == &heap->warm.owner;
 }
 
+/* A slab with so few blocks outside would empty if lists did not hold them. */
+static bool is_sparse(const struct slab *slab) {
+    return slab->out != 0 && slab->out <= slab->capacity / 8u;
+}
+
 /* The blocks at the start of the list that are of `slab`, which is this thread's: the pool is told
  * once. */
 static void *return_own(struct heap *heap, struct slab *slab, void *head, size_t *count) {
@@ -39,13 +44,15 @@ static void *return_own(struct heap *heap, struct slab *slab, void *head, size_t
     enum slab_result result;
     head = hak_slab_give_list(slab, head, count, &result);
     if (HAK_UNLIKELY(result != SLAB_OK)) hak_bin_check(result, head, c);
+    if (is_sparse(slab)) heap->returned.sparse += (size_t)(out_before - slab->out);
     hak_warm_pool_given(&heap->warm, slab, out_before);
     return head;
 }
 
 /* The same for another's slab: one atomic operation for a run of blocks of one word. */
-static void *return_remote(struct slab *slab, unsigned c, void *head, size_t *count) {
-    size_t bytes = (size_t)load_relaxed(&slab->span) * SLAB_BYTES;
+static void *return_remote(struct heap *heap, struct slab *slab, unsigned c, void *head,
+                           size_t *count) {
+    size_t before = *count, bytes = (size_t)load_relaxed(&slab->span) * SLAB_BYTES;
     unsigned word = 0, w;
     uint64_t bits = 0, bit;
     void *block = head;
@@ -59,6 +66,7 @@ static void *return_remote(struct slab *slab, unsigned c, void *head, size_t *co
         head = block_next(head);
     } while (head != NULL && (size_t)((char *)head - slab_base(slab)) < bytes);
     if (hak_slab_give_remote_bits(slab, word, bits) != 0) hak_bin_check(SLAB_DOUBLE_FREE, block, c);
+    if (load_relaxed(&slab->orphan)) heap->returned.sparse += *count - before;
     hak_shared_pool_freed_into(slab);
     return head;
 }
@@ -81,17 +89,25 @@ size_t hak_bin_return(struct heap *heap, unsigned c, void *head) {
     while (head != NULL) {
         struct slab *slab = slab_of(head, c);
         head = is_own(heap, slab) ? return_own(heap, slab, head, &count)
-                                  : return_remote(slab, c, head, &count);
+                                  : return_remote(heap, slab, c, head, &count);
     }
+    heap->returned.blocks += count;
     return count * hak_size_class[c].block_bytes;
+}
+
+/* Blocks of nobody's slab that is nearly empty: it would empty but for them. */
+static bool is_left_over(const struct slab *slab) {
+    return load_relaxed(&slab->orphan) &&
+           hak_slab_count_free(slab) * 8 >= load_relaxed(&slab->capacity) * 7u;
 }
 
 bool hak_bin_hand_over(struct heap *heap, unsigned c, void *head) {
     /* The first block stands for the list: own blocks rather go back, so that slabs empty. */
-    bool own = c < LINE_CLASSES || is_own(heap, slab_of(head, c));
+    const struct slab *slab = slab_of(head, c);
+    bool back = c < LINE_CLASSES || is_own(heap, slab) || is_left_over(slab);
     struct chain chain = {head, 0};
-    for (void *block = head; !own && block != NULL; block = block_next(block)) chain.count++;
-    if (!own && hak_transfer_push(c, chain)) return true;
+    for (void *block = head; !back && block != NULL; block = block_next(block)) chain.count++;
+    if (!back && hak_transfer_push(c, chain)) return true;
     hak_bin_return(heap, c, head);
     return false;
 }

@@ -64,7 +64,7 @@ void hak_caps_recount(const struct heap *heap) {
 void hak_caps_forget(struct heap *heap) {
     uncharge(&heap->caps, heap->caps.charged);
     heap->caps.bytes = 0;
-    heap->caps.until_sweep = FRONT_SWEEP_CALLS;
+    heap->caps.until_look = FRONT_LOOK_CALLS;
     for (unsigned c = 0; c < CLASSES; c++) {
         heap->lists.of[c].cap = 0;
         hak_cap_cool(heap, c);
@@ -102,6 +102,13 @@ void hak_cap_flow(struct heap *heap, unsigned c, enum flow flow) {
     if (grows && list->cap < most) double_cap(heap, c, most);
 }
 
+void hak_cap_drain(struct heap *heap, unsigned c) {
+    struct list_pair *list = &heap->lists.of[c];
+    list->last = FLOW_OUT;
+    if (list->cap > 1) set_cap(heap, c, list->cap / 2);
+    if (list->room > list->cap) list->room = list->cap;
+}
+
 uint32_t hak_cap_batch(struct list_pair *list, unsigned c) {
     if (list->cap != 0) return list->cap;
     uint32_t batch = list->batch;
@@ -123,7 +130,7 @@ void hak_cap_cool(struct heap *heap, unsigned c) {
 
 void hak_caps_init(struct heap *heap) {
     for (unsigned c = 0; c < CLASSES; c++) hak_cap_cool(heap, c);
-    heap->caps.until_sweep = FRONT_SWEEP_CALLS;
+    heap->caps.until_look = FRONT_LOOK_CALLS;
 }
 
 /* Changes with every malloc and free of the class. */

@@ -28,6 +28,9 @@ void hak_cap_warm(struct heap *heap, unsigned c);
  * of any to FRONT_OVER_BYTES when lists go over to other threads: a program that only frees its own
  * blocks would not gain by long lists of big ones. */
 void hak_cap_flow(struct heap *heap, unsigned c, enum flow flow);
+/* The class is being freed all over: its slabs are nearly empty, and would be empty but for what
+ * lists hold. They hold half from now on, down to one block. */
+void hak_cap_drain(struct heap *heap, unsigned c);
 /* Blocks to take from a slab: a class that is only allocated takes more each time. */
 uint32_t hak_cap_batch(struct list_pair *list, unsigned c);
 /* Class `c` is cold again; its lists are empty. */
@@ -48,12 +51,12 @@ HAK_INLINE bool cap_is_unused(const struct list_pair *list) {
     return list->rested == FRONT_REST_SWEEPS;
 }
 
-/* A slow call for class `c`. Returns true when it is time to sweep. */
+/* A slow call for class `c`. Returns true when it is time to look at the clock. */
 HAK_INLINE bool cap_called(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
     list->rested = 0;
     if (HAK_UNLIKELY(list->warming) && list->cold == 0) hak_cap_warm(heap, c);
-    return HAK_UNLIKELY(--heap->caps.until_sweep == 0);
+    return HAK_UNLIKELY(--heap->caps.until_look == 0);
 }
 
 #endif

@@ -1,10 +1,13 @@
 #include "hakmem/tls_front/tls_front.h"
 
+#include "hakmem/base/clock.h"
 #include "hakmem/base/misuse.h"
+#include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/tls_front/bin.h"
 #include "hakmem/tls_front/cap.h"
 
 const struct lists hak_lists_none;
+void (*hak_front_on_tick)(uint64_t now);
 __thread struct front hak_front = {.lists = (struct lists *)(uintptr_t)&hak_lists_none};
 
 /* Gives back all that the thread holds of class `c`; the class is cold then. */
@@ -19,14 +22,29 @@ static void flush_class(struct heap *heap, unsigned c) {
 }
 
 /* Classes that rest give back what they hold, so that what a thread keeps follows what it does. */
-static HAK_COLD void sweep(struct heap *heap) {
-    heap->caps.until_sweep = FRONT_SWEEP_CALLS;
+static void sweep(struct heap *heap) {
     for (unsigned c = 0; c < CLASSES; c++) {
         if (hak_cap_rests(&heap->lists.of[c])) flush_class(heap, c);
     }
     hak_caps_yield(heap, hak_front_threads());
     hak_warm_pool_collect(&heap->warm);
     hak_warm_pool_cool(&heap->warm);
+}
+
+/* This thread's sweep, and what is to be done for all threads, where their time has come. */
+static HAK_COLD void look_at_clock(struct heap *heap) {
+    static uint64_t next_tick_ms; /* of all threads; relaxed: who wins does the work */
+    uint64_t now = clock_ms(), due = load_relaxed(&next_tick_ms);
+    heap->caps.until_look = FRONT_LOOK_CALLS;
+    if (++heap->caps.looks >= FRONT_SWEEP_LOOKS || now - heap->caps.swept_ms >= FRONT_SWEEP_MS) {
+        heap->caps.looks = 0;
+        heap->caps.swept_ms = now;
+        sweep(heap);
+    }
+    if ((int64_t)(now - due) < 0 || !cas_acq_rel(&next_tick_ms, &due, now + TICK_MS)) return;
+    hak_shared_pool_tick(now);
+    void (*on_tick)(uint64_t) = load_relaxed(&hak_front_on_tick);
+    if (on_tick != NULL) on_tick(now);
 }
 
 static void *pop(struct list_pair *list) {
@@ -62,7 +80,7 @@ static void top_up(struct heap *heap, unsigned c, int few) {
 static HAK_NOINLINE void *refill(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
     count_add(&heap->refills, 1);
-    if (cap_called(heap, c)) sweep(heap);
+    if (cap_called(heap, c)) look_at_clock(heap);
     if (list->give != NULL) { /* 1. what this thread freed */
         int few = list->cap - list->room;
         swap(heap, c);
@@ -92,6 +110,12 @@ void *hak_front_take(unsigned c) {
     return list->take != NULL ? pop(list) : refill(heap, c);
 }
 
+/* Gives the chains of class `c` in transit back to their slabs. */
+static void drain_transfer(struct heap *heap, unsigned c) {
+    struct chain chain = hak_transfer_pop(c);
+    for (; chain.head != NULL; chain = hak_transfer_pop(c)) hak_bin_return(heap, c, chain.head);
+}
+
 /* The giving list is full: it becomes the taking one, and that one's blocks, the longest unused,
  * go to others or back to their slabs. */
 static void rotate(struct heap *heap, unsigned c) {
@@ -99,8 +123,14 @@ static void rotate(struct heap *heap, unsigned c) {
     void *old = list->take;
     swap(heap, c);
     if (old == NULL) return;
+    heap->returned.blocks = heap->returned.sparse = 0;
     bool handed_over = hak_bin_hand_over(heap, c, old);
-    hak_cap_flow(heap, c, handed_over ? FLOW_OVER : FLOW_OUT);
+    if (heap->returned.sparse * 2 > heap->returned.blocks) {
+        hak_cap_drain(heap, c);
+        drain_transfer(heap, c);
+    } else {
+        hak_cap_flow(heap, c, handed_over ? FLOW_OVER : FLOW_OUT);
+    }
 }
 
 /* Of a cold class nothing stays: neither what is freed nor what was taken ahead. */
@@ -129,7 +159,7 @@ void hak_front_free(void *block, unsigned c) {
         hak_bin_check(SLAB_DOUBLE_FREE, block, c);
     }
     if (list->room <= 0) {
-        if (cap_called(heap, c)) sweep(heap);
+        if (cap_called(heap, c)) look_at_clock(heap);
         list->room = 0; /* the hot path counted on below it */
         if (list->cap == 0) {
             free_cold(heap, block, c);
@@ -152,10 +182,7 @@ void hak_front_free_aside(void *block) {
 void hak_front_drain_transfer(void) {
     struct heap *heap = hak_front.heap;
     if (heap == NULL) return;
-    for (unsigned c = 0; c < CLASSES; c++) {
-        struct chain chain = hak_transfer_pop(c);
-        for (; chain.head != NULL; chain = hak_transfer_pop(c)) hak_bin_return(heap, c, chain.head);
-    }
+    for (unsigned c = 0; c < CLASSES; c++) drain_transfer(heap, c);
 }
 
 static void flush_lists(struct heap *heap) {

@@ -62,10 +62,12 @@ struct front {
 
 /* The sums of a thread's caps (cap.h). */
 struct caps {
-    size_t bytes;         /* at most FRONT_THREAD_BYTES */
-    size_t charged;       /* of these: counted against the bound of all threads */
-    uint32_t until_sweep; /* slow calls */
-    uint32_t pressure;    /* of the common bound, when this thread last looked */
+    size_t bytes;        /* at most FRONT_THREAD_BYTES */
+    size_t charged;      /* of these: counted against the bound of all threads */
+    uint32_t until_look; /* slow calls, to the next look at the clock */
+    uint32_t looks;      /* since the last sweep */
+    uint32_t pressure;   /* of the common bound, when this thread last looked */
+    uint64_t swept_ms;   /* when it swept */
 };
 
 /* What a thread has. Made at its first slow path, recycled after its end. */
@@ -75,6 +77,10 @@ struct heap {
     struct caps caps;
     struct warm_pool warm;
     uint64_t refills;
+    struct {
+        size_t blocks; /* that went back to slabs since this was set to 0 */
+        size_t sparse; /* of these: to slabs that stayed sparse */
+    } returned;
     bool in_use; /* a thread has it */
     bool busy;   /* that one is in a slow path: a forked child's copy may be torn */
     struct heap *next_all, *next_free;
@@ -91,6 +97,9 @@ extern const struct lists hak_lists_none;
 
 /* Makes the calling thread's heap. False: out of memory, or the thread has ended. */
 bool hak_front_start(void);
+/* What a thread calls in a slow path, not oftener than each TICK_MS milliseconds in all threads.
+ * `now`: clock_ms. */
+extern void (*hak_front_on_tick)(uint64_t now);
 /* To be called when the options are known: the thread may have had a heap before. */
 void hak_front_apply_mode(void);
 /* A block of class `c`, from the list or what stands behind it. NULL: out of memory. Entered. */
@@ -175,8 +184,8 @@ HAK_INLINE void *front_pop(uint32_t scaled_class) {
 
 /* The commonest refill, and the only one of a block that comes and goes alone: the giving list
  * becomes the taking one, and its first block is taken. NULL: there is none, or more is due (a
- * line may be shared, a cap may grow, there is too little to take, a sweep), or the caller is in a
- * slow path. */
+ * line may be shared, a cap may grow, there is too little to take, a look at the clock), or the
+ * caller is in a slow path. */
 HAK_INLINE void *front_swap(uint32_t scaled_class) {
     struct lists *lists = hak_front.lists;
     if (HAK_UNLIKELY(scaled_class >= lists->end)) return NULL;
@@ -185,11 +194,11 @@ HAK_INLINE void *front_swap(uint32_t scaled_class) {
     void *block = list->give;
     if (block == NULL || list->take != NULL || list->warming ||
         list->cap - list->room <= list->cap / 4 || scaled_class < LINE_CLASSES << CLASS_SCALE ||
-        heap->caps.until_sweep <= 1) {
+        heap->caps.until_look <= 1) {
         return NULL;
     }
     front_enter();
-    heap->caps.until_sweep--;
+    heap->caps.until_look--;
     count_add(&heap->refills, 1);
     list->rested = 0;
     list->room = list->cap;

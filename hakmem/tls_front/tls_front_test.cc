@@ -108,9 +108,9 @@ TEST(TlsFront, ASwapWaitsForWhatIsDue) {
         blocks.push_back(allocate(kAlone));
         while (void *b = front_pop(kAlone << CLASS_SCALE)) blocks.push_back(b);
         for (void *b : blocks) ASSERT_TRUE(front_push(b));
-        uint32_t until = std::exchange(heap->caps.until_sweep, 1u);
+        uint32_t until = std::exchange(heap->caps.until_look, 1u);
         EXPECT_EQ(front_swap(kAlone << CLASS_SCALE), nullptr) << "a sweep is due";
-        heap->caps.until_sweep = until;
+        heap->caps.until_look = until;
         list->warming = true;
         EXPECT_EQ(front_swap(kAlone << CLASS_SCALE), nullptr) << "the cap may grow";
         list->warming = false;
@@ -207,7 +207,7 @@ TEST(TlsFront, AClassThatRestsGivesItsBlocksBack) {
         warm_up(kClass);
         EXPECT_GT(front_bytes(), 0u);
         /* Another class's slow calls, enough for some sweeps. */
-        for (int i = 0; i < (FRONT_REST_SWEEPS + 2) * FRONT_SWEEP_CALLS; i++) {
+        for (int i = 0; i < (FRONT_REST_SWEEPS + 2) * FRONT_SWEEP_LOOKS * FRONT_LOOK_CALLS; i++) {
             give(allocate(CLASSES - 1)); /* a list of one block: a slow call each time */
         }
         EXPECT_EQ(hak_front.heap->lists.of[kClass].take, nullptr);

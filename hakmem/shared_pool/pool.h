@@ -1,0 +1,85 @@
+/* What everyone shares, and the steps of the layer's files on it. Internal to the layer.
+ *
+ *   shared_pool.c  the stages: who asks for a slab, who gives an empty one
+ *   orphans.c      slabs with blocks outside that no thread owns
+ *   purge.c        which pages go back, and when
+ *   repair.c       a forked child
+ *   superslab.c    records, masks, buckets */
+#ifndef HAKMEM_SHARED_POOL_POOL_H_
+#define HAKMEM_SHARED_POOL_POOL_H_
+
+#include "hakmem/base/atomic.h"
+#include "hakmem/base/lock.h"
+#include "hakmem/shared_pool/shared_pool.h"
+#include "hakmem/shared_pool/superslab.h"
+
+/* What the purge policy has seen. */
+struct purge_policy {
+    uint64_t second_ms; /* start of the second in progress */
+    size_t purged;      /* units purged in this second */
+    size_t refaulted;   /* of these: wanted again */
+    size_t extra;       /* units that are kept beyond the base, as purged ones were wanted back */
+    size_t lowest;      /* fewest resident unused units in this second */
+    uint64_t purged_ms; /* when a purge was last done */
+    bool wanted;        /* an empty slab was, in this second; set without the lock too */
+    unsigned quiet;     /* seconds in a row in which none was */
+    bool scarce;        /* address space ran out: empty superslabs are unmapped */
+    uint64_t scarce_ms; /* when it last did */
+};
+
+struct pool {
+    struct lock lock; /* guards everything here, all superslab records and all orphans */
+    bool ready;
+    struct slab_owner orphans; /* owns the slabs that no thread owns */
+    struct list partial[CLASSES];
+    uint32_t partials[CLASSES]; /* in these lists; read without the lock too */
+    struct superslabs all;
+    uint64_t stage[STAGE_COUNT]; /* added to without the lock too */
+    struct purge_policy policy;
+};
+
+extern struct pool hak_pool;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+void hak_pool_acquire(void);
+void hak_pool_release(void);
+
+/* ---- With the lock held ---- */
+
+/* Units that no slab uses any more. */
+void hak_pool_return_units(struct superslab *ss, uint32_t units);
+/* Ends a slab's use; without the lock too, by whoever has the slab. */
+void hak_pool_end_use(struct slab *slab);
+/* The stocked slabs go back to their superslabs. */
+void hak_pool_empty_stock(void);
+
+/* Looks at orphans that others freed into: empty ones end, those with free blocks are listed. */
+void hak_orphans_collect(void);
+/* The slab is the pool's from now on; it is in no list. */
+void hak_orphans_add(struct slab *slab);
+/* A slab of `c` with free blocks, `owner`'s from now on; NULL: none. */
+struct slab *hak_orphans_take(unsigned c, struct slab_owner *owner);
+/* Lists a fresh slab as an orphan. */
+void hak_orphans_add_fresh(struct slab *slab);
+
+/* Time passes: the bound follows what was used, wanted, and wanted back. */
+void hak_purge_tick(uint64_t now);
+/* `span` units whose pages are gone, or never came, are about to be used. */
+void hak_purge_refault(unsigned span);
+/* Resident units may have been taken. */
+void hak_purge_taken(void);
+/* Purges down to what the policy keeps. */
+void hak_purge_to_bound(uint64_t now);
+#ifdef __cplusplus
+}
+#endif
+
+/* An empty slab is taken for use; without the lock too. */
+HAK_INLINE void purge_wanted(void) {
+    bool *wanted = &hak_pool.policy.wanted;
+    if (HAK_UNLIKELY(!load_relaxed(wanted))) store_relaxed(wanted, true);
+}
+
+#endif

@@ -21,6 +21,7 @@ _SOURCES = [
 ]
 
 HEADERS = [
+    "//hakmem:hakmem.h",
     "//hakmem/base:atomic.h",
     "//hakmem/base:base.h",
     "//hakmem/base:clock.h",
@@ -31,6 +32,7 @@ HEADERS = [
     "//hakmem/base:text.h",
     "//hakmem/config:config.h",
     "//hakmem/config:options.h",
+    "//hakmem/large:freed.h",
     "//hakmem/large:large.h",
     "//hakmem/os_backend:os_backend.h",
     "//hakmem/registry:registry.h",

@@ -70,6 +70,10 @@ static void empty_stock(void) {
     }
 }
 
+bool hak_shared_pool_is_orphan(const struct slab *slab) {
+    return load_relaxed(&slab->owner) == &pool.orphans;
+}
+
 /* For the orphans' stack and lists, without the lock: a slab that is missed now is found later. */
 static bool may_have_orphans(unsigned c) {
     return load_relaxed(&pool.orphans.pending) != NULL || load_relaxed(&pool.partials[c]) != 0;

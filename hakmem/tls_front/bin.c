@@ -9,23 +9,22 @@ void hak_bin_check(enum slab_result result, void *block, unsigned c) {
     case SLAB_OK:
         return;
     case SLAB_DOUBLE_FREE:
-        hak_misuse("double free", block, bytes,
-                   "the block was freed before; look for two owners of one pointer");
+        hak_misuse(HAK_ERROR_DOUBLE_FREE, "double free", block, bytes, ADVICE_DOUBLE_FREE);
+        return;
     case SLAB_INTERIOR:
-        hak_misuse("invalid free", block, bytes,
-                   "the address is not the start of a block; free what malloc returned");
+        hak_misuse(HAK_ERROR_INVALID_FREE, "invalid free", block, bytes, ADVICE_INTERIOR);
+        return;
     default:
-        hak_misuse("corrupted free block", block, 0,
-                   "a block was written to after it was freed; run with a sanitizer");
+        hak_misuse(HAK_ERROR_CORRUPTED_BLOCK, "corrupted free block", block, 0, ADVICE_CORRUPTED);
     }
 }
 
+/* The slab of a block in a list of class `c`; NULL: the list was written to, as was reported. */
 static struct slab *slab_of(const void *block, unsigned c) {
     struct slab *slab = hak_slab_of(block);
-    if (HAK_UNLIKELY(slab == NULL || load_relaxed(&slab->class_index) != c)) {
-        hak_bin_check(SLAB_NOT_OURS, (void *)(uintptr_t)block, c);
-    }
-    return slab;
+    if (HAK_LIKELY(slab != NULL && load_relaxed(&slab->class_index) == c)) return slab;
+    hak_bin_check(SLAB_NOT_OURS, (void *)(uintptr_t)block, c);
+    return NULL;
 }
 
 static bool is_own(const struct heap *heap, const struct slab *slab) {
@@ -33,13 +32,16 @@ static bool is_own(const struct heap *heap, const struct slab *slab) {
 }
 
 /* The blocks at the start of the list that are of `slab`, which is this thread's: the pool is told
- * once. */
+ * once. Of a list that is found broken the rest is dropped: it stays out for ever. */
 static void *return_own(struct heap *heap, struct slab *slab, void *head, size_t *count) {
     unsigned c = slab->class_index, out_before = slab->out;
     enum slab_result result;
     head = hak_slab_give_list(slab, head, count, &result);
-    if (HAK_UNLIKELY(result != SLAB_OK)) hak_bin_check(result, head, c);
-    hak_warm_pool_given(&heap->warm, slab, out_before);
+    if (HAK_UNLIKELY(result != SLAB_OK)) {
+        hak_bin_check(result, head, c);
+        head = NULL;
+    }
+    if (slab->out != out_before) hak_warm_pool_given(&heap->warm, slab, out_before);
     return head;
 }
 
@@ -49,29 +51,46 @@ static void *return_remote(struct slab *slab, unsigned c, void *head, size_t *co
     unsigned word = 0, w;
     uint64_t bits = 0, bit;
     void *block = head;
+    enum slab_result result = SLAB_OK;
     do {
-        hak_bin_check(hak_slab_find(slab, head, &w, &bit), head, c);
+        result = hak_slab_find(slab, head, &w, &bit);
+        if (HAK_UNLIKELY(result != SLAB_OK)) break;
         if (bits != 0 && w != word) break;
-        if (bits & bit) hak_bin_check(SLAB_DOUBLE_FREE, head, c);
+        if (HAK_UNLIKELY(bits & bit)) {
+            result = SLAB_DOUBLE_FREE;
+            break;
+        }
         word = w;
         bits |= bit;
         ++*count;
         head = block_next(head);
     } while (head != NULL && (size_t)((char *)head - slab_base(slab)) < bytes);
-    if (hak_slab_give_remote_bits(slab, word, bits) != 0) hak_bin_check(SLAB_DOUBLE_FREE, block, c);
+    if (HAK_UNLIKELY(result != SLAB_OK)) {
+        hak_bin_check(result, head, c);
+        head = NULL;
+    }
+    if (bits == 0) return head;
+    if (HAK_UNLIKELY(hak_slab_give_remote_bits(slab, word, bits) != 0)) {
+        hak_bin_check(SLAB_DOUBLE_FREE, block, c);
+        return NULL;
+    }
     hak_shared_pool_freed_into(slab);
     return head;
 }
 
 bool hak_bin_return_one(struct heap *heap, unsigned c, void *block) {
     struct slab *slab = slab_of(block, c);
+    if (HAK_UNLIKELY(slab == NULL)) return true;
     if (HAK_UNLIKELY(!is_own(heap, slab))) {
         hak_bin_check(hak_slab_give_remote(block), block, c);
         hak_shared_pool_freed_into(slab);
         return false;
     }
     enum slab_result result = hak_slab_give(slab, block);
-    if (HAK_UNLIKELY(result != SLAB_OK)) hak_bin_check(result, block, c);
+    if (HAK_UNLIKELY(result != SLAB_OK)) {
+        hak_bin_check(result, block, c);
+        return true;
+    }
     hak_warm_pool_given(&heap->warm, slab, slab->out + 1u);
     return true;
 }
@@ -80,6 +99,7 @@ size_t hak_bin_return(struct heap *heap, unsigned c, void *head) {
     size_t count = 0;
     while (head != NULL) {
         struct slab *slab = slab_of(head, c);
+        if (HAK_UNLIKELY(slab == NULL)) break;
         head = is_own(heap, slab) ? return_own(heap, slab, head, &count)
                                   : return_remote(slab, c, head, &count);
     }
@@ -87,8 +107,10 @@ size_t hak_bin_return(struct heap *heap, unsigned c, void *head) {
 }
 
 bool hak_bin_hand_over(struct heap *heap, unsigned c, void *head) {
+    struct slab *slab = slab_of(head, c);
+    if (HAK_UNLIKELY(slab == NULL)) return false;
     /* The first block stands for the list: own blocks rather go back, so that slabs empty. */
-    bool own = c < LINE_CLASSES || is_own(heap, slab_of(head, c));
+    bool own = c < LINE_CLASSES || is_own(heap, slab);
     struct chain chain = {head, 0};
     for (void *block = head; !own && block != NULL; block = block_next(block)) chain.count++;
     if (!own && hak_transfer_push(c, chain)) return true;
@@ -100,7 +122,9 @@ void *hak_bin_keep_own(struct heap *heap, unsigned c, void *head) {
     void *own = NULL, *others = NULL;
     void **own_end = &own, **others_end = &others;
     for (; head != NULL; head = block_next(head)) {
-        void ***end = is_own(heap, slab_of(head, c)) ? &own_end : &others_end;
+        struct slab *slab = slab_of(head, c);
+        if (HAK_UNLIKELY(slab == NULL)) break;
+        void ***end = is_own(heap, slab) ? &own_end : &others_end;
         **end = head;
         *end = (void **)head;
     }

@@ -272,10 +272,19 @@ class State {
         bool sized = call.verb == kFreeSized || call.verb == kFreeAlignedSized;
         bool misaligned = call.verb == kFreeAlignedSized &&
                           (!is_power_of_two(call.alignment) || (a & (call.alignment - 1)) != 0);
-        if ((sized && call.size > block.usable) || misaligned) return expect_refusal(call);
+        if ((sized && !Fits(call, block.usable)) || misaligned) return expect_refusal(call);
         if (call.verb == kRealloc || call.verb == kReallocArray) return Resize(i, call);
         if (frees) Freed(shadow_.Remove(i).address);
         make(call);
+    }
+
+    /* What is above the size is no more than a class, the alignment or a page rounds up by. */
+    static bool Fits(const Call &call, size_t usable) {
+        size_t padding = call.verb == kFreeAlignedSized && call.alignment > BLOCK_MIN
+                             ? std::min(call.alignment, size_t{4096})
+                             : 0;
+        if (word_is_large(registry_word(call.address))) padding = 4096;
+        return call.size <= usable && usable - call.size <= call.size / 3 + 64 + padding;
     }
 
     /* The block went from its slab into a list, and nobody had it yet: it carries no mark, and only
@@ -313,15 +322,15 @@ class State {
 } // namespace
 
 extern "C" {
-[[noreturn]] void __real_hak_misuse(const char *what, const void *block, size_t block_bytes,
-                                    const char *advice);
-[[noreturn]] void __wrap_hak_misuse(const char *what, const void *block, size_t block_bytes,
-                                    const char *advice);
+void __real_hak_misuse(hak_error_kind kind, const char *what, const void *block, size_t block_bytes,
+                       const char *advice);
+void __wrap_hak_misuse(hak_error_kind kind, const char *what, const void *block, size_t block_bytes,
+                       const char *advice);
 }
 
-void __wrap_hak_misuse(const char *what, const void *block, size_t block_bytes,
+void __wrap_hak_misuse(hak_error_kind kind, const char *what, const void *block, size_t block_bytes,
                        const char *advice) {
-    if (expected == nullptr) __real_hak_misuse(what, block, block_bytes, advice);
+    if (expected == nullptr) __real_hak_misuse(kind, what, block, block_bytes, advice);
     FUZZ_CHECK(block == expected && what[0] != '\0' && advice[0] != '\0');
     _longjmp(reported, 1);
 }

@@ -23,6 +23,7 @@ struct Option {
 
 /* README.md's table. */
 const Option kOptions[] = {
+    {"ERROR_JSON", &options::error_json, 0, 1},
     {"STATS", &options::stats, 0, 1},
     {"WARM_POOL_STATS", &options::warm_pool_stats, 0, 1},
     {"WARM_POOL_SIZE", &options::warm_pool_size, 1, 12},

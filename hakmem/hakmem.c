@@ -136,25 +136,39 @@ int hak_posix_memalign(void **out, size_t alignment, size_t size) {
 
 /* ---- Freeing -------------------------------------------------------------------------------- */
 
-/* The word of a block that the program names; aborts when it can be none. `verb` is what the
- * program did. */
-static uint32_t word_of(const void *block, const char *verb) {
-    uint32_t word = registry_word(block);
-    hak_check(word != 0, verb, block, 0, "hakmem did not give this address out, or took it back");
-    hak_check(word != WORD_UNUSED, verb, block, 0,
-              "the block was freed before; look for two owners of one pointer");
-    return word;
+/* What the program did to an address that is no block, or no longer one. */
+struct verb {
+    enum hak_error_kind kind;
+    const char *what;
+};
+static const struct verb FREE = {HAK_ERROR_INVALID_FREE, "invalid free"};
+static const struct verb REALLOC = {HAK_ERROR_INVALID_REALLOC, "invalid realloc"};
+static const struct verb USABLE_SIZE = {HAK_ERROR_INVALID_USABLE_SIZE, "invalid usable_size"};
+
+static HAK_COLD void report_freed(const void *block, const struct verb *verb, size_t bytes) {
+    bool twice = verb->kind == HAK_ERROR_INVALID_FREE;
+    hak_misuse(twice ? HAK_ERROR_DOUBLE_FREE : verb->kind, twice ? "double free" : verb->what,
+               block, bytes, ADVICE_DOUBLE_FREE);
 }
 
-/* A free of what lies in a slab without blocks: the block was there once, most likely. */
-static const char *free_verb(const void *block) {
-    return registry_word(block) == WORD_UNUSED ? "double free" : "invalid free";
+/* The word of a block that the program names; 0: it can be none, as was reported. */
+static uint32_t word_of(const void *block, const struct verb *verb) {
+    uint32_t word = registry_word(block);
+    if (HAK_LIKELY(word != 0 && word != WORD_UNUSED)) return word;
+    /* In a slab without blocks there was one once, most likely. */
+    if (word == WORD_UNUSED || hak_large_was_freed(block)) {
+        report_freed(block, verb, 0);
+    } else {
+        hak_misuse(verb->kind, verb->what, block, 0, ADVICE_FOREIGN);
+    }
+    return 0;
 }
 
 /* Large blocks, calls that are served aside, and mistakes. */
 static HAK_NOINLINE void free_rarely(void *block) {
     if (block == NULL) return;
-    uint32_t word = word_of(block, free_verb(block));
+    uint32_t word = word_of(block, &FREE);
+    if (word == 0) return;
     bool large = word_is_large(word);
     bool aside = hak_front.heap == NULL && hak_front.asides < FRONT_ASIDE_FREES;
     if (aside) hak_front.asides++;
@@ -187,53 +201,103 @@ void hak_free_slow(void *block) {
 
 void hak_free(void *block) { hot_free(block); }
 
-/* A live block's usable bytes; aborts when `block` is none. */
-static size_t block_bytes_of(const void *block, uint32_t word, const char *verb) {
+/* A live block's usable bytes; 0 when `block` is none, as was reported. */
+static size_t block_bytes_of(const void *block, uint32_t word, const struct verb *verb) {
+    if (word == 0) return 0;
     if (word_is_large(word)) {
         size_t bytes = hak_large_usable(block, word);
-        hak_check(bytes != 0, verb, block, 0, "the address lies inside a large block");
+        if (HAK_UNLIKELY(bytes == 0)) {
+            hak_misuse(verb->kind, verb->what, block, 0, "the address lies inside a large block");
+        }
         return bytes;
     }
     size_t bytes = hak_size_class[word_class(word)].block_bytes;
     struct slab *slab = hak_slab_of(block);
     unsigned w;
     uint64_t bit;
-    hak_check(slab != NULL && hak_slab_find(slab, block, &w, &bit) == SLAB_OK, verb, block, bytes,
-              "the address is not the start of a block");
+    if (HAK_UNLIKELY(slab == NULL || hak_slab_find(slab, block, &w, &bit) != SLAB_OK)) {
+        hak_misuse(verb->kind, verb->what, block, 0, ADVICE_INTERIOR);
+        return 0;
+    }
     bool marked = HAK_CHECKS && hak_front_is_marked(block);
-    hak_check(!hak_slab_has(slab, w, bit) && !marked, verb, block, bytes,
-              "the block was freed before; look for two owners of one pointer");
+    if (HAK_UNLIKELY(hak_slab_has(slab, w, bit) || marked)) {
+        report_freed(block, verb, bytes);
+        return 0;
+    }
     return bytes;
 }
 
 size_t hak_usable_size(const void *block) {
     if (block == NULL) return 0;
-    return block_bytes_of(block, word_of(block, "invalid usable_size"), "invalid usable_size");
+    return block_bytes_of(block, word_of(block, &USABLE_SIZE), &USABLE_SIZE);
 }
-
-void hak_free_sized(void *block, size_t size) {
-    if (block == NULL) return;
-    const char *verb = free_verb(block);
-    size_t bytes = block_bytes_of(block, word_of(block, verb), verb);
-    hak_check(size <= bytes, "wrong size in free_sized", block, bytes,
-              "pass the size that the block was asked for with");
-    hot_free(block);
-}
-
-void hak_free_aligned_sized(void *block, size_t alignment, size_t size) {
-    if (block == NULL) return;
-    hak_check(is_power_of_two(alignment) && ((uintptr_t)block & (alignment - 1)) == 0,
-              "wrong alignment in free_aligned_sized", block, 0,
-              "pass the alignment that the block was asked for with");
-    hak_free_sized(block, size);
-}
-
-/* ---- Resizing ------------------------------------------------------------------------------- */
 
 /* A block stays where it is while it wastes no more than a fresh one might. */
 static bool stays(size_t size, size_t bytes) {
     return size <= bytes && bytes - size <= size / 3 + 64;
 }
+
+/* Set once a block could not shrink for want of memory: blocks may then be of any size above what
+ * was asked for. */
+static bool some_waste;
+
+/* A block of `bytes` may have been asked for with this size and alignment: what is above the size
+ * is what a class, an alignment or a page rounds up by. Large blocks are of any size: calls that
+ * are served aside have no others. */
+static bool size_fits(size_t size, size_t alignment, size_t bytes, bool large) {
+    if (stays(size, bytes)) return true;
+    if (size > bytes) return false;
+    size_t page = hak_os_page_bytes(), rounding = alignment < page && !large ? alignment : page;
+    bool rounded = rounding > BLOCK_MIN && bytes - size <= size / 3 + 64 + rounding;
+    return rounded || load_relaxed(&some_waste);
+}
+
+static void free_sized(void *block, size_t alignment, size_t size, const char *wrong_size) {
+    uint32_t word = word_of(block, &FREE);
+    size_t bytes = block_bytes_of(block, word, &FREE);
+    if (bytes == 0) return;
+    if (HAK_LIKELY(size_fits(size, alignment, bytes, word_is_large(word)))) {
+        hot_free(block);
+        return;
+    }
+    hak_misuse(HAK_ERROR_WRONG_SIZE, wrong_size, block, bytes,
+               "pass the size that the block was asked for with");
+}
+
+static bool alignment_fits(void *block, size_t alignment, const char *wrong_alignment) {
+    if (is_power_of_two(alignment) && ((uintptr_t)block & (alignment - 1)) == 0) return true;
+    hak_misuse(HAK_ERROR_WRONG_ALIGNMENT, wrong_alignment, block, 0,
+               "pass the alignment that the block was asked for with");
+    return false;
+}
+
+void hak_free_sized(void *block, size_t size) {
+    if (block != NULL) free_sized(block, BLOCK_MIN, size, "wrong size in free_sized");
+}
+
+void hak_free_aligned_sized(void *block, size_t alignment, size_t size) {
+    if (block == NULL || !alignment_fits(block, alignment, "wrong alignment in free_aligned_sized"))
+        return;
+    free_sized(block, alignment, size, "wrong size in free_aligned_sized");
+}
+
+void hak_delete_sized(void *block, size_t size) {
+    if (block != NULL) free_sized(block, BLOCK_MIN, size, "wrong size in operator delete");
+}
+
+void hak_delete_aligned(void *block, size_t alignment) {
+    if (block == NULL || !alignment_fits(block, alignment, "wrong alignment in operator delete"))
+        return;
+    hot_free(block);
+}
+
+void hak_delete_aligned_sized(void *block, size_t size, size_t alignment) {
+    if (block == NULL || !alignment_fits(block, alignment, "wrong alignment in operator delete"))
+        return;
+    free_sized(block, alignment, size, "wrong size in operator delete");
+}
+
+/* ---- Resizing ------------------------------------------------------------------------------- */
 
 static void *resize_large(void *block, uint32_t word, size_t size) {
     if (size <= MEDIUM_MAX || !front_enter()) return NULL;
@@ -244,8 +308,12 @@ static void *resize_large(void *block, uint32_t word, size_t size) {
 
 void *hak_realloc(void *block, size_t size) {
     if (block == NULL) return hot_malloc(size);
-    uint32_t word = word_of(block, "invalid realloc");
-    size_t bytes = block_bytes_of(block, word, "invalid realloc");
+    uint32_t word = word_of(block, &REALLOC);
+    size_t bytes = block_bytes_of(block, word, &REALLOC);
+    if (HAK_UNLIKELY(bytes == 0)) {
+        errno = EINVAL;
+        return NULL;
+    }
     if (size == 0) {
         hot_free(block);
         return NULL;
@@ -257,7 +325,11 @@ void *hak_realloc(void *block, size_t size) {
     }
     void *moved = hot_malloc(size);
     /* A block that only had to shrink still serves. */
-    if (moved == NULL) return size <= bytes ? block : NULL;
+    if (moved == NULL) {
+        if (size > bytes) return NULL;
+        store_relaxed(&some_waste, true);
+        return block;
+    }
     memcpy(moved, block, size < bytes ? size : bytes);
     hot_free(block);
     return moved;

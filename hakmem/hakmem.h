@@ -8,7 +8,8 @@
  *   sizes     bytes, size_t; a size above PTRDIFF_MAX is refused as out of memory.
  *   alignment every block is aligned to 16 bytes at least.
  *   errors    out of memory: NULL and errno = ENOMEM; nothing else changes.
- *             A misuse that is noticed: one line on stderr that begins "hakmem: ", then SIGABRT.
+ *             A misuse that is noticed: one line on stderr that begins "hakmem: ", then SIGABRT
+ *             (hak_set_error_handler below and HAKMEM_ON_ERROR change that).
  *   threads   every function may be called from any thread; a block may be freed by any thread.
  *   signals   no call deadlocks in a signal handler. In the default mode a handler that
  *             interrupts malloc or free of the same thread must not allocate or free; with
@@ -85,6 +86,54 @@ HAK_API bool hak_ss_prewarm_all(const unsigned counts[HAK_SS_PREWARM_CLASSES]);
 /* Does what HAKMEM_PREWARM_SUPERSLABS and HAKMEM_PREWARM_SUPERSLABS_C<k> ask for. Called at
  * start; true when nothing was asked for or all of it was done. */
 HAK_API bool hak_ss_prewarm_init(void);
+
+/* ---- Mistakes of the program ----------------------------------------------------------- */
+
+enum hak_error_kind {
+    HAK_ERROR_DOUBLE_FREE,         /* the block was freed before */
+    HAK_ERROR_INVALID_FREE,        /* no block begins at the address */
+    HAK_ERROR_INVALID_REALLOC,     /* realloc of what is no block, or was freed */
+    HAK_ERROR_INVALID_USABLE_SIZE, /* the same of usable_size */
+    HAK_ERROR_WRONG_SIZE,          /* a size that the block cannot have been asked for with */
+    HAK_ERROR_WRONG_ALIGNMENT,     /* the same of an alignment */
+    HAK_ERROR_CORRUPTED_BLOCK      /* a free block was written to */
+};
+
+/* The thread whose heap has the slab that the block lies in. */
+enum hak_owner {
+    HAK_OWNER_NONE, /* no slab: a large block, or none of hakmem's */
+    HAK_OWNER_THIS_THREAD,
+    HAK_OWNER_OTHER_THREAD,
+    HAK_OWNER_ENDED_THREAD
+};
+
+/* What is known of a mistake. Strings are constant and stay. Later versions add fields at the
+ * end. */
+struct hak_error {
+    size_t size;              /* sizeof(struct hak_error) of the library */
+    enum hak_error_kind kind; /* what happened */
+    enum hak_owner owner;
+    int size_class;      /* its number, 0 the smallest; -1: none, or a large block */
+    bool large;          /* block is a large block's start */
+    const char *what;    /* in words: "double free" */
+    const char *advice;  /* what to do next, in words */
+    const void *address; /* as the program passed it; of a corrupted free block its own */
+    const void *block;   /* start of the block around address; NULL: none is known */
+    size_t block_bytes;  /* its usable bytes; 0: none is known */
+};
+
+typedef void (*hak_error_handler)(const struct hak_error *error);
+
+/* Has `handler` called at every mistake that is noticed, after its line is written and before what
+ * HAKMEM_ON_ERROR says follows: SIGABRT, or the call goes on as if it had not been made. NULL takes
+ * it back. Returns the handler before. May be called at any time, from any thread.
+ *
+ * The handler runs in the thread that made the mistake, at times inside the allocator, as a signal
+ * handler would: it may allocate and free (the calls are served aside), write, read *error, whose
+ * life ends with the call, end the process by _exit or abort. Otherwise it must return: not
+ * throw, not longjmp, nor wait for other threads. Its own mistakes are
+ * reported, and not to itself. */
+HAK_API hak_error_handler hak_set_error_handler(hak_error_handler handler);
 
 /* ---- Statistics ------------------------------------------------------------------------ */
 

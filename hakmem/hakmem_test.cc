@@ -325,10 +325,11 @@ void free_twice(size_t size) {
 
 TEST(HakmemDeathTest, ADoubleFreeStopsTheProgram) {
     testing::FLAGS_gtest_death_test_style = "threadsafe";
-    EXPECT_EXIT(free_twice(48), testing::KilledBySignal(SIGABRT),
-                "^hakmem: double free: block 0x[0-9a-f]+ \\(size class 48 bytes\\);");
+    EXPECT_EXIT(
+        free_twice(48), testing::KilledBySignal(SIGABRT),
+        "^hakmem: double free: block 0x[0-9a-f]+ \\(size class 48 bytes, owner: this thread\\);");
     EXPECT_EXIT(free_twice(3000), testing::KilledBySignal(SIGABRT), "^hakmem: double free: ");
-    EXPECT_EXIT(free_twice(3 * MiB), testing::KilledBySignal(SIGABRT), "^hakmem: invalid free: ");
+    EXPECT_EXIT(free_twice(3 * MiB), testing::KilledBySignal(SIGABRT), "^hakmem: double free: ");
 }
 
 TEST(HakmemDeathTest, AForeignPointerStopsTheProgram) {
@@ -351,7 +352,7 @@ TEST(HakmemDeathTest, WhatIsNoBlockHasNoSize) {
     auto aborts = testing::KilledBySignal(SIGABRT);
     EXPECT_EXIT(hak_usable_size(freed), aborts, "^hakmem: invalid us.*was freed before");
     EXPECT_EXIT(hak_realloc(freed, 48), aborts, "^hakmem: invalid re.*was freed before");
-    EXPECT_EXIT(hak_free_sized(freed, 48), aborts, "^hakmem: invalid free.*was freed before");
+    EXPECT_EXIT(hak_free_sized(freed, 48), aborts, "^hakmem: double free.*was freed before");
     void *large = hak_malloc(3 * MiB);
     EXPECT_EXIT(hak_usable_size(static_cast<char *>(large) + 16), aborts, "inside a large block");
     hak_free(large);
@@ -366,6 +367,21 @@ TEST(HakmemDeathTest, AWrongSizeStopsTheProgram) {
                 "^hakmem: wrong size in free_sized: ");
     EXPECT_EXIT(hak_free_aligned_sized(hak_malloc(16), 3, 16), testing::KilledBySignal(SIGABRT),
                 "^hakmem: wrong alignment in free_aligned_sized: ");
+    EXPECT_EXIT(hak_free_sized(hak_malloc(1000), 100), testing::KilledBySignal(SIGABRT),
+                "^hakmem: wrong size in free_sized: ");
+}
+
+TEST(Hakmem, EachSizeAndAlignmentThatABlockWasAskedForWithFreesIt) {
+    for (size_t alignment = 16; alignment <= 256 * KiB; alignment *= 2) {
+        for (size_t size = 0; size < 3 * MiB; size += size / 7 + 1) {
+            hak_free_aligned_sized(hak_aligned_alloc(alignment, size), alignment, size);
+        }
+    }
+    for (size_t size = 0; size < 3 * MiB; size += size / 63 + 1) {
+        hak_free_sized(hak_malloc(size), size);
+        void *resized = hak_realloc(hak_malloc(size), size - size / 4);
+        if (size != 0) hak_free_sized(resized, size - size / 4);
+    }
 }
 
 /* ---- Short of memory, and inside a slow path --------------------------------------------- */

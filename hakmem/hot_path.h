@@ -14,6 +14,11 @@ void hak_free_slow(void *block);
 /* As hak_malloc_slow, at a multiple of `align`, a power of two. */
 void *hak_aligned_slow(size_t align, size_t size);
 
+/* operator delete with a size, an alignment, both: reports what cannot be the block's. */
+void hak_delete_sized(void *block, size_t size);
+void hak_delete_aligned(void *block, size_t alignment);
+void hak_delete_aligned_sized(void *block, size_t size, size_t alignment);
+
 /* A block of the thread's list; NULL: there is none, or no list for the size. */
 HAK_INLINE void *hot_take(size_t size) {
     if (HAK_LIKELY(size <= SMALL_MAX)) return front_pop(scaled_class_of_small(size));
@@ -29,6 +34,17 @@ HAK_INLINE void *hot_malloc(size_t size) {
 
 HAK_INLINE void hot_free(void *block) {
     if (HAK_UNLIKELY(!front_push(block))) hak_free_slow(block);
+}
+
+/* Sizes of small blocks are compared by class, which is what new made of them. */
+HAK_INLINE void hot_delete_sized(void *block, size_t size) {
+    bool known = size <= SMALL_MAX &&
+                 word_scaled_class(registry_word_aligned(block)) == scaled_class_of_small(size);
+    if (HAK_LIKELY(known)) {
+        hot_free(block);
+    } else {
+        hak_delete_sized(block, size);
+    }
 }
 
 #endif

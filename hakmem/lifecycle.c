@@ -3,10 +3,13 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "hakmem/base/lock.h"
+#include "hakmem/base/misuse.h"
 #include "hakmem/config/options.h"
+#include "hakmem/error.h"
 #include "hakmem/hakmem.h"
 #include "hakmem/large/large.h"
 #include "hakmem/shared_pool/shared_pool.h"
@@ -97,7 +100,12 @@ static void fork_child(void) {
 /* ---- Process -------------------------------------------------------------------------------- */
 
 __attribute__((constructor)) static void process_starts(void) {
-    hak_options_parse(environ);
+    /* A program with more rights than its caller (setuid, file capabilities) takes no orders from
+     * the caller's environment: to go on after mistakes, to write to whatever its descriptor 2 is,
+     * to hold memory. */
+    hak_options_parse(getauxval(AT_SECURE) != 0 ? NULL : environ);
+    hak_misuse_set_policy(hak_error_describe, hak_options.on_error == ON_ERROR_REPORT,
+                          hak_options.error_json != 0);
     store_relaxed(&hak_front_on_tick, hak_large_tick);
     hak_front_apply_mode();
     pthread_atfork(fork_prepare, fork_parent, fork_child);

@@ -70,34 +70,44 @@ NEW_ALIGNED(_ZnamSt11align_val_t)
 NEW_ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t)
 NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t)
 
-/* The forms differ in what else they are told: size, alignment, the nothrow tag. The block alone
- * says what it is. */
+/* The forms differ in what else they are told: size, alignment, the nothrow tag. Sizes and
+ * alignments that cannot be the block's are mistakes. */
 #define DELETE(name)        \
     void name(void *block); \
     EXPORT void name(void *block) { hot_free(block); }
-#define DELETE_1(name)                        \
-    void name(void *block, size_t a);         \
-    EXPORT void name(void *block, size_t a) { \
-        (void)a;                              \
-        hot_free(block);                      \
+#define DELETE_NOTHROW(name)                         \
+    void name(void *block, const void *tag);         \
+    EXPORT void name(void *block, const void *tag) { \
+        (void)tag;                                   \
+        hot_free(block);                             \
     }
-#define DELETE_2(name)                                  \
-    void name(void *block, size_t a, size_t b);         \
-    EXPORT void name(void *block, size_t a, size_t b) { \
-        (void)a;                                        \
-        (void)b;                                        \
-        hot_free(block);                                \
+#define DELETE_SIZED(name)               \
+    void name(void *block, size_t size); \
+    EXPORT void name(void *block, size_t size) { hot_delete_sized(block, size); }
+#define DELETE_ALIGNED(name)              \
+    void name(void *block, size_t align); \
+    EXPORT void name(void *block, size_t align) { hak_delete_aligned(block, align); }
+#define DELETE_ALIGNED_NOTHROW(name)                               \
+    void name(void *block, size_t align, const void *tag);         \
+    EXPORT void name(void *block, size_t align, const void *tag) { \
+        (void)tag;                                                 \
+        hak_delete_aligned(block, align);                          \
+    }
+#define DELETE_SIZED_ALIGNED(name)                             \
+    void name(void *block, size_t size, size_t align);         \
+    EXPORT void name(void *block, size_t size, size_t align) { \
+        hak_delete_aligned_sized(block, size, align);          \
     }
 
 DELETE(_ZdlPv)
 DELETE(_ZdaPv)
-DELETE_1(_ZdlPvm)
-DELETE_1(_ZdaPvm)
-DELETE_1(_ZdlPvRKSt9nothrow_t)
-DELETE_1(_ZdaPvRKSt9nothrow_t)
-DELETE_1(_ZdlPvSt11align_val_t)
-DELETE_1(_ZdaPvSt11align_val_t)
-DELETE_2(_ZdlPvSt11align_val_tRKSt9nothrow_t)
-DELETE_2(_ZdaPvSt11align_val_tRKSt9nothrow_t)
-DELETE_2(_ZdlPvmSt11align_val_t)
-DELETE_2(_ZdaPvmSt11align_val_t)
+DELETE_SIZED(_ZdlPvm)
+DELETE_SIZED(_ZdaPvm)
+DELETE_NOTHROW(_ZdlPvRKSt9nothrow_t)
+DELETE_NOTHROW(_ZdaPvRKSt9nothrow_t)
+DELETE_ALIGNED(_ZdlPvSt11align_val_t)
+DELETE_ALIGNED(_ZdaPvSt11align_val_t)
+DELETE_ALIGNED_NOTHROW(_ZdlPvSt11align_val_tRKSt9nothrow_t)
+DELETE_ALIGNED_NOTHROW(_ZdaPvSt11align_val_tRKSt9nothrow_t)
+DELETE_SIZED_ALIGNED(_ZdlPvmSt11align_val_t)
+DELETE_SIZED_ALIGNED(_ZdaPvmSt11align_val_t)

@@ -215,13 +215,13 @@ class MisuseDeathTest : public testing::Test {
 };
 
 TEST_F(MisuseDeathTest, NamesTheBlockAndItsClassAndAborts) {
-    EXPECT_EXIT(hak_misuse("double free", address(0x1230), 48, "look again"),
+    EXPECT_EXIT(hak_misuse(HAK_ERROR_DOUBLE_FREE, "double free", address(0x1230), 48, "look again"),
                 testing::KilledBySignal(SIGABRT),
                 "^hakmem: double free: block 0x1230 \\(size class 48 bytes\\); look again\n");
 }
 
 TEST_F(MisuseDeathTest, NamesAnAddressThatIsInNoClass) {
-    EXPECT_EXIT(hak_misuse("invalid free", address(0x99), 0, "look again"),
+    EXPECT_EXIT(hak_misuse(HAK_ERROR_INVALID_FREE, "invalid free", address(0x99), 0, "look again"),
                 testing::KilledBySignal(SIGABRT),
                 "^hakmem: invalid free: address 0x99 \\(in no size class\\); look again\n");
 }
@@ -231,10 +231,47 @@ TEST_F(MisuseDeathTest, AFailedAssertionSaysWhere) {
                 "^hakmem: internal error: a == b is false at file.c:12; please report this\n");
 }
 
-TEST_F(MisuseDeathTest, ACheckStopsOnlyWhatIsFalse) {
-    hak_check(1 + 1 == 2, "sum", nullptr, 0, "learn to add");
-    EXPECT_EXIT(hak_check(1 + 1 == 3, "sum", nullptr, 0, "learn to add"),
-                testing::KilledBySignal(SIGABRT), "^hakmem: sum: address 0x0 ");
+TEST_F(MisuseDeathTest, ReturnsWhenThePolicyIsToReport) {
+    EXPECT_EXIT(
+        {
+            hak_misuse_set_policy(nullptr, true, false);
+            hak_misuse(HAK_ERROR_INVALID_FREE, "invalid free", address(0x99), 0, "look again");
+            _exit(7);
+        },
+        testing::ExitedWithCode(7), "^hakmem: invalid free: .*look again\n$");
+}
+
+TEST_F(MisuseDeathTest, TellsTheHandlerOnceAndAborts) {
+    EXPECT_EXIT(
+        {
+            auto handler = [](const hak_error *e) {
+                bool whole = e->size == sizeof(*e) && e->kind == HAK_ERROR_DOUBLE_FREE &&
+                             e->address == address(0x1230) && e->block == address(0x1230) &&
+                             e->block_bytes == 48 && e->size_class == -1 &&
+                             e->owner == HAK_OWNER_NONE && !e->large;
+                (void)!write(STDERR_FILENO, whole ? "whole\n" : "torn\n", whole ? 6 : 5);
+                /* Its own mistake is reported, and not to itself. */
+                hak_misuse(HAK_ERROR_INVALID_FREE, "own", nullptr, 0, "look again");
+            };
+            EXPECT_EQ(hak_misuse_set_handler(handler), nullptr);
+            EXPECT_EQ(hak_misuse_set_handler(handler), +handler);
+            hak_misuse(HAK_ERROR_DOUBLE_FREE, "double free", address(0x1230), 48, "look again");
+        },
+        testing::KilledBySignal(SIGABRT), "look again\nwhole\nhakmem: own: [^\n]*\n$");
+}
+
+TEST_F(MisuseDeathTest, WritesOneJsonObjectWhenAsked) {
+    EXPECT_EXIT(
+        {
+            program_invocation_short_name = const_cast<char *>("a \"b\\\x01\xff");
+            hak_misuse_set_policy(nullptr, false, true);
+            hak_misuse(HAK_ERROR_DOUBLE_FREE, "double free", address(0x1230), 48, "look again");
+        },
+        testing::KilledBySignal(SIGABRT),
+        "^\\{\"hakmem\":\"error\",\"kind\":\"double_free\",\"what\":\"double free\","
+        "\"address\":\"0x1230\",\"block\":\"0x1230\",\"block_bytes\":48,\"offset\":0,"
+        "\"owner\":\"none\",\"advice\":\"look again\",\"pid\":[0-9]+,"
+        "\"program\":\"a \\\\u0022b\\\\u005c\\\\u0001\\\\u00ff\",\"then\":\"abort\"\\}\n$");
 }
 
 } // namespace

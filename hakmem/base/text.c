@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* program_invocation_short_name */
 #include "hakmem/base/text.h"
 
 #include <errno.h>
@@ -28,6 +29,21 @@ void hak_text_hex(struct text *t, uint64_t n) {
     hak_text_string(t, "0x");
     append_number(t, n, 16, 0);
 }
+
+void hak_text_json(struct text *t, const char *s, size_t most) {
+    static const char HEX[] = "0123456789abcdef";
+    hak_text_string(t, "\"");
+    for (size_t i = 0; i < most && s[i] != '\0'; i++) {
+        unsigned char byte = (unsigned char)s[i];
+        bool plain = byte >= ' ' && byte <= '~' && byte != '"' && byte != '\\';
+        char shown[8] = {s[i], '\0'};
+        char escaped[8] = {'\\', 'u', '0', '0', HEX[byte >> 4], HEX[byte & 15], '\0'};
+        hak_text_string(t, plain ? shown : escaped);
+    }
+    hak_text_string(t, "\"");
+}
+
+const char *hak_text_program_name(void) { return program_invocation_short_name; }
 
 void hak_text_write(struct text *t, int fd) {
     int saved = errno;

@@ -98,5 +98,8 @@
 #define LARGE_CACHE_ENTRIES 64
 #define LARGE_CACHE_BYTES (32 * MiB)
 #define LARGE_CACHE_MS 1000
+/* Addresses of freed large blocks that are remembered, to call a double free by its name. A power
+ * of two. */
+#define LARGE_FREED_ENTRIES 256
 
 #endif

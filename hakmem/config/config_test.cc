@@ -36,6 +36,8 @@ class Options : public testing::Test {
 
 TEST_F(Options, HaveTheDocumentedDefaults) {
     EXPECT_EQ(hak_options.mode, static_cast<uint64_t>(MODE_DEFAULT));
+    EXPECT_EQ(hak_options.on_error, static_cast<uint64_t>(ON_ERROR_ABORT));
+    EXPECT_EQ(hak_options.error_json, 0u);
     EXPECT_EQ(hak_options.stats, 0u);
     EXPECT_EQ(hak_options.purge, 1u);
     EXPECT_EQ(hak_options.warm_pool_stats, 0u);
@@ -113,6 +115,10 @@ TEST_F(Options, TakeTheUpperBoundWhenTheNumberOverflows) {
 TEST_F(Options, TakeAModeByItsName) {
     EXPECT_EQ(parse({"HAKMEM_MODE=safe"}), "");
     EXPECT_EQ(hak_options.mode, static_cast<uint64_t>(MODE_SAFE));
+    EXPECT_EQ(parse({"HAKMEM_ON_ERROR=report", "HAKMEM_ERROR_JSON=1"}), "");
+    EXPECT_EQ(hak_options.on_error, static_cast<uint64_t>(ON_ERROR_REPORT));
+    EXPECT_EQ(hak_options.error_json, 1u);
+    EXPECT_EQ(parse({"HAKMEM_ON_ERROR=abort", "HAKMEM_ERROR_JSON=0"}), "");
     EXPECT_EQ(parse({"HAKMEM_MODE=default"}), "");
     EXPECT_TRUE(unchanged());
 }

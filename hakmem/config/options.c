@@ -25,9 +25,12 @@ struct option {
 #define PREWARM_MAX 4096
 
 static const char *const MODES[] = {"default", "safe"};
+static const char *const ON_ERROR[] = {"abort", "report"};
 
 static const struct option OPTIONS[] = {
     {"MODE", &hak_options.mode, MODE_DEFAULT, MODE_SAFE, MODES},
+    {"ON_ERROR", &hak_options.on_error, ON_ERROR_ABORT, ON_ERROR_REPORT, ON_ERROR},
+    {"ERROR_JSON", &hak_options.error_json, 0, 1, NULL},
     {"STATS", &hak_options.stats, 0, 1, NULL},
     {"WARM_POOL_STATS", &hak_options.warm_pool_stats, 0, 1, NULL},
     {"WARM_POOL_SIZE", &hak_options.warm_pool_size, 1, 12, NULL},

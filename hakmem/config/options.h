@@ -7,9 +7,12 @@
 #define PREWARM_CLASSES 8
 
 enum mode { MODE_DEFAULT, MODE_SAFE };
+enum on_error { ON_ERROR_ABORT, ON_ERROR_REPORT };
 
 struct options {
     uint64_t mode;                           /* enum mode */
+    uint64_t on_error;                       /* enum on_error */
+    uint64_t error_json;                     /* 1: a mistake's line is a JSON object */
     uint64_t stats;                          /* 1: a summary at exit */
     uint64_t warm_pool_stats;                /* 1: the warm pool's table at exit */
     uint64_t warm_pool_size;                 /* slabs with free blocks, a class and thread: 1..12 */

@@ -155,10 +155,10 @@ void hak_warm_pool_give_up""",
     },
     "live_is_tested_and_cleared_in_two_steps": {
         "source": "//hakmem/large:large.c",
-        "find": "    hak_check(exchange_acq_rel(&r->live, 0u) == 1,",
+        "find": "    if (HAK_UNLIKELY(exchange_acq_rel(&r->live, 0u) != 1)) {",
         "put": """    bool was_live = load_relaxed(&r->live) == 1;
     store_relaxed(&r->live, 0u);
-    hak_check(was_live,""",
+    if (!was_live) {""",
         "scenario": "Large.ADoubleFreeIsSeen",
     },
     # ---- Transfer ----

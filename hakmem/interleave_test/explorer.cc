@@ -462,7 +462,7 @@ void hak_interleave_futex_wake(uint32_t *word) {
 }
 
 /* The layers' own ends of a process end an execution. */
-void hak_misuse(const char *what, const void *, size_t block_bytes, const char *) {
+void hak_misuse(hak_error_kind, const char *what, const void *, size_t block_bytes, const char *) {
     x.misuse = true;
     interleave::Fail(std::string("misuse: ") + what + ", class of " + std::to_string(block_bytes));
 }

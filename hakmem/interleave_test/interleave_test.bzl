@@ -24,6 +24,7 @@ _SOURCES = [
 ]
 
 HEADERS = [
+    "//hakmem:hakmem.h",
     "//hakmem/base:atomic.h",
     "//hakmem/base:base.h",
     "//hakmem/base:clock.h",
@@ -34,6 +35,7 @@ HEADERS = [
     "//hakmem/base:text.h",
     "//hakmem/config:config.h",
     "//hakmem/config:options.h",
+    "//hakmem/large:freed.h",
     "//hakmem/large:large.h",
     "//hakmem/os_backend:os_backend.h",
     "//hakmem/registry:registry.h",

@@ -5,6 +5,7 @@
 #include "hakmem/base/lock.h"
 #include "hakmem/base/misuse.h"
 #include "hakmem/config/config.h"
+#include "hakmem/large/freed.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/registry/registry.h"
 
@@ -182,18 +183,30 @@ static struct large *live_record(const void *block, uint32_t word) {
 
 void hak_large_free(void *block, uint32_t word, bool aside) {
     struct large *r = live_record(block, word);
-    hak_check(r != NULL, "invalid free", block, 0,
-              "the address lies inside a large block; free what malloc returned");
+    if (HAK_UNLIKELY(r == NULL)) {
+        hak_misuse(HAK_ERROR_INVALID_FREE, "invalid free", block, 0,
+                   "the address lies inside a large block; free what malloc returned");
+        return;
+    }
     size_t bytes = load_relaxed(&r->bytes);
     /* One of two that free at once loses here. */
-    hak_check(exchange_acq_rel(&r->live, 0u) == 1, "double free", block, bytes,
-              "the block was freed before; look for two owners of one pointer");
+    if (HAK_UNLIKELY(exchange_acq_rel(&r->live, 0u) != 1)) {
+        hak_misuse(HAK_ERROR_DOUBLE_FREE, "double free", block, bytes, ADVICE_DOUBLE_FREE);
+        return;
+    }
+    large_note_freed(block);
     fetch_sub_relaxed(&live_bytes, bytes);
     /* The word goes before the range does: whoever maps it next sets it anew. */
     hak_registry_set(block, 1, 0);
     store_relaxed(&r->base, NULL);
     free_record(word_large_id(word));
     if (aside || !cache_put(block, bytes)) unmap_block(block, bytes);
+}
+
+const void *hak_large_freed[LARGE_FREED_ENTRIES];
+
+bool hak_large_was_freed(const void *block) {
+    return load_relaxed(large_freed_entry(block)) == block;
 }
 
 size_t hak_large_usable(const void *block, uint32_t word) {
@@ -218,6 +231,7 @@ void *hak_large_resize(void *block, uint32_t word, size_t bytes) {
             hak_os_unmap(base, mapped);
             return NULL;
         }
+        large_note_freed(block);
         store_relaxed(&r->base, base);
         hak_registry_set(base, 1, word);
     }

@@ -18,8 +18,10 @@ extern "C" {
 /* A block of at least `bytes` at a multiple of `align` (a power of two). `*zero`: it is known
  * to be zero. NULL: out of memory. */
 void *hak_large_alloc(size_t bytes, size_t align, bool aside, bool *zero);
-/* Frees the block whose registry word is `word`; aborts when it is not the start of one. */
+/* Frees the block whose registry word is `word`; a misuse when it is not the start of one. */
 void hak_large_free(void *block, uint32_t word, bool aside);
+/* A block at this address was freed lately, as far as is remembered. Any pointer value but NULL. */
+bool hak_large_was_freed(const void *block);
 /* Usable bytes; 0 when `block` is not the start of a live large block. */
 size_t hak_large_usable(const void *block, uint32_t word);
 /* Resizes, moving pages instead of copying bytes. NULL: not possible, nothing changed. */

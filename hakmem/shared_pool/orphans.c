@@ -102,6 +102,10 @@ void hak_shared_pool_freed_into(struct slab *slab) {
     hak_pool_release();
 }
 
+bool hak_shared_pool_is_orphan(const struct slab *slab) {
+    return load_relaxed(&slab->owner) == &hak_pool.orphans;
+}
+
 void hak_shared_pool_orphan(struct slab *slab) {
     hak_pool_acquire();
     list_remove(&slab->owned);

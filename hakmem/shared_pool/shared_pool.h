@@ -49,6 +49,8 @@ void hak_shared_pool_give_empty(struct slab *slab);
 /* To be called after blocks were given to a slab by hak_slab_give_remote*: an orphan that is empty
  * then is taken back at once, as nobody may ever look for it. */
 void hak_shared_pool_freed_into(struct slab *slab);
+/* No thread owns the slab: the one that did has ended, or gave it up. A glance, for messages. */
+bool hak_shared_pool_is_orphan(const struct slab *slab);
 /* Takes back a slab with blocks outside: it becomes an orphan that any thread may adopt. */
 void hak_shared_pool_orphan(struct slab *slab);
 /* Orphans every slab of `owner`, found by walking all superslabs and counted from their bits: for

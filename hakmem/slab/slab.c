@@ -232,7 +232,7 @@ struct slab *hak_slab_close_pending(struct slab_owner *owner) {
 static HAK_COLD void report_doubled(const struct slab *slab, unsigned w, uint64_t bits) {
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
     size_t index = (size_t)w * 64 + (unsigned)__builtin_ctzll(bits);
-    hak_misuse("double free", slab_base(slab) + index * bytes, bytes,
+    hak_misuse(HAK_ERROR_DOUBLE_FREE, "double free", slab_base(slab) + index * bytes, bytes,
                "two threads freed the block; look for two owners of one pointer");
 }
 
@@ -245,7 +245,7 @@ unsigned hak_slab_collect(struct slab *slab) {
         uint64_t here = load_relaxed(&local[w]);
         if (HAK_UNLIKELY((here & bits) != 0)) report_doubled(slab, w, here & bits);
         store_relaxed(&local[w], here | bits);
-        came += popcount(bits);
+        came += popcount(bits & ~here);
         if (w < slab->low) slab->low = (uint8_t)w;
     }
     store_relaxed(&slab->out, (uint16_t)(slab->out - came));

@@ -9,23 +9,22 @@ void hak_bin_check(enum slab_result result, void *block, unsigned c) {
     case SLAB_OK:
         return;
     case SLAB_DOUBLE_FREE:
-        hak_misuse("double free", block, bytes,
-                   "the block was freed before; look for two owners of one pointer");
+        hak_misuse(HAK_ERROR_DOUBLE_FREE, "double free", block, bytes, ADVICE_DOUBLE_FREE);
+        return;
     case SLAB_INTERIOR:
-        hak_misuse("invalid free", block, bytes,
-                   "the address is not the start of a block; free what malloc returned");
+        hak_misuse(HAK_ERROR_INVALID_FREE, "invalid free", block, bytes, ADVICE_INTERIOR);
+        return;
     default:
-        hak_misuse("corrupted free block", block, 0,
-                   "a block was written to after it was freed; run with a sanitizer");
+        hak_misuse(HAK_ERROR_CORRUPTED_BLOCK, "corrupted free block", block, 0, ADVICE_CORRUPTED);
     }
 }
 
+/* The slab of a block in a list of class `c`; NULL: the list was written to, as was reported. */
 static struct slab *slab_of(const void *block, unsigned c) {
     struct slab *slab = hak_slab_of(block);
-    if (HAK_UNLIKELY(slab == NULL || load_relaxed(&slab->class_index) != c)) {
-        hak_bin_check(SLAB_NOT_OURS, (void *)(uintptr_t)block, c);
-    }
-    return slab;
+    if (HAK_LIKELY(slab != NULL && load_relaxed(&slab->class_index) == c)) return slab;
+    hak_bin_check(SLAB_NOT_OURS, (void *)(uintptr_t)block, c);
+    return NULL;
 }
 
 static bool is_own(const struct heap *heap, const struct slab *slab) {
@@ -38,14 +37,17 @@ static bool is_sparse(const struct slab *slab) {
 }
 
 /* The blocks at the start of the list that are of `slab`, which is this thread's: the pool is told
- * once. */
+ * once. Of a list that is found broken the rest is dropped: it stays out for ever. */
 static void *return_own(struct heap *heap, struct slab *slab, void *head, size_t *count) {
     unsigned c = slab->class_index, out_before = slab->out;
     enum slab_result result;
     head = hak_slab_give_list(slab, head, count, &result);
-    if (HAK_UNLIKELY(result != SLAB_OK)) hak_bin_check(result, head, c);
+    if (HAK_UNLIKELY(result != SLAB_OK)) {
+        hak_bin_check(result, head, c);
+        head = NULL;
+    }
     if (is_sparse(slab)) heap->returned.sparse += (size_t)(out_before - slab->out);
-    hak_warm_pool_given(&heap->warm, slab, out_before);
+    if (slab->out != out_before) hak_warm_pool_given(&heap->warm, slab, out_before);
     return head;
 }
 
@@ -56,16 +58,29 @@ static void *return_remote(struct heap *heap, struct slab *slab, unsigned c, voi
     unsigned word = 0, w;
     uint64_t bits = 0, bit;
     void *block = head;
+    enum slab_result result = SLAB_OK;
     do {
-        hak_bin_check(hak_slab_find(slab, head, &w, &bit), head, c);
+        result = hak_slab_find(slab, head, &w, &bit);
+        if (HAK_UNLIKELY(result != SLAB_OK)) break;
         if (bits != 0 && w != word) break;
-        if (bits & bit) hak_bin_check(SLAB_DOUBLE_FREE, head, c);
+        if (HAK_UNLIKELY(bits & bit)) {
+            result = SLAB_DOUBLE_FREE;
+            break;
+        }
         word = w;
         bits |= bit;
         ++*count;
         head = block_next(head);
     } while (head != NULL && (size_t)((char *)head - slab_base(slab)) < bytes);
-    if (hak_slab_give_remote_bits(slab, word, bits) != 0) hak_bin_check(SLAB_DOUBLE_FREE, block, c);
+    if (HAK_UNLIKELY(result != SLAB_OK)) {
+        hak_bin_check(result, head, c);
+        head = NULL;
+    }
+    if (bits == 0) return head;
+    if (HAK_UNLIKELY(hak_slab_give_remote_bits(slab, word, bits) != 0)) {
+        hak_bin_check(SLAB_DOUBLE_FREE, block, c);
+        return NULL;
+    }
     if (load_relaxed(&slab->orphan)) heap->returned.sparse += *count - before;
     hak_shared_pool_freed_into(slab);
     return head;
@@ -73,13 +88,17 @@ static void *return_remote(struct heap *heap, struct slab *slab, unsigned c, voi
 
 bool hak_bin_return_one(struct heap *heap, unsigned c, void *block) {
     struct slab *slab = slab_of(block, c);
+    if (HAK_UNLIKELY(slab == NULL)) return true;
     if (HAK_UNLIKELY(!is_own(heap, slab))) {
         hak_bin_check(hak_slab_give_remote(block), block, c);
         hak_shared_pool_freed_into(slab);
         return false;
     }
     enum slab_result result = hak_slab_give(slab, block);
-    if (HAK_UNLIKELY(result != SLAB_OK)) hak_bin_check(result, block, c);
+    if (HAK_UNLIKELY(result != SLAB_OK)) {
+        hak_bin_check(result, block, c);
+        return true;
+    }
     hak_warm_pool_given(&heap->warm, slab, slab->out + 1u);
     return true;
 }
@@ -88,6 +107,7 @@ size_t hak_bin_return(struct heap *heap, unsigned c, void *head) {
     size_t count = 0;
     while (head != NULL) {
         struct slab *slab = slab_of(head, c);
+        if (HAK_UNLIKELY(slab == NULL)) break;
         head = is_own(heap, slab) ? return_own(heap, slab, head, &count)
                                   : return_remote(heap, slab, c, head, &count);
     }
@@ -102,8 +122,9 @@ static bool is_left_over(const struct slab *slab) {
 }
 
 bool hak_bin_hand_over(struct heap *heap, unsigned c, void *head) {
+    struct slab *slab = slab_of(head, c);
+    if (HAK_UNLIKELY(slab == NULL)) return false;
     /* The first block stands for the list: own blocks rather go back, so that slabs empty. */
-    const struct slab *slab = slab_of(head, c);
     bool back = c < LINE_CLASSES || is_own(heap, slab) || is_left_over(slab);
     struct chain chain = {head, 0};
     for (void *block = head; !back && block != NULL; block = block_next(block)) chain.count++;
@@ -116,7 +137,9 @@ void *hak_bin_keep_own(struct heap *heap, unsigned c, void *head) {
     void *own = NULL, *others = NULL;
     void **own_end = &own, **others_end = &others;
     for (; head != NULL; head = block_next(head)) {
-        void ***end = is_own(heap, slab_of(head, c)) ? &own_end : &others_end;
+        struct slab *slab = slab_of(head, c);
+        if (HAK_UNLIKELY(slab == NULL)) break;
+        void ***end = is_own(heap, slab) ? &own_end : &others_end;
         **end = head;
         *end = (void **)head;
     }

@@ -12,8 +12,9 @@ bool hak_bin_return_one(struct heap *heap, unsigned c, void *block);
 bool hak_bin_hand_over(struct heap *heap, unsigned c, void *head);
 /* Returns the list without the blocks of other threads' slabs, which go back to them. */
 void *hak_bin_keep_own(struct heap *heap, unsigned c, void *head);
-/* Marks a block as free, if the address is one. For frees without a heap. */
-void hak_front_mark(void *block);
+/* Marks a block as free, if the address is one. For frees without a heap. False: it was free, as
+ * was reported. */
+bool hak_front_mark(void *block);
 /* Threads that have a heap now. */
 uint64_t hak_front_threads(void);
 /* Reports a misuse that giving back a block found. */

@@ -79,18 +79,20 @@ bool hak_front_is_marked(const void *block) {
     return cookie != 0 && *block_cookie((void *)(uintptr_t)block) == block_mark(block, cookie);
 }
 
-void hak_front_mark(void *block) {
+bool hak_front_mark(void *block) {
     uint64_t cookie = load_relaxed(&heaps.cookie);
     /* Whose the address is, is not known yet: only a block's start is written to. */
     struct slab *slab = hak_slab_of(block);
     unsigned w;
     uint64_t bit;
-    if (cookie == 0 || slab == NULL || hak_slab_find(slab, block, &w, &bit) != SLAB_OK) return;
+    if (cookie == 0 || slab == NULL || hak_slab_find(slab, block, &w, &bit) != SLAB_OK) return true;
     uint64_t mark = block_mark(block, cookie);
     if (HAK_CHECKS && *block_cookie(block) == mark) {
         hak_bin_check(SLAB_DOUBLE_FREE, block, load_relaxed(&slab->class_index));
+        return false;
     }
     *block_cookie(block) = mark;
+    return true;
 }
 
 uint64_t hak_front_threads(void) { return load_relaxed(&heaps.live); }

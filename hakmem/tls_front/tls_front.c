@@ -152,11 +152,13 @@ void hak_front_free(void *block, unsigned c) {
     struct heap *heap = hak_front.heap;
     struct list_pair *list = &heap->lists.of[c];
     uint64_t mark = block_mark(block, heap->lists.cookie);
-    hak_check(((uintptr_t)block & (BLOCK_MIN - 1)) == 0, "invalid free", block,
-              hak_size_class[c].block_bytes,
-              "the address is not the start of a block; free what malloc returned");
+    if (HAK_UNLIKELY(((uintptr_t)block & (BLOCK_MIN - 1)) != 0)) {
+        hak_bin_check(SLAB_INTERIOR, block, c);
+        return;
+    }
     if (HAK_CHECKS && HAK_UNLIKELY(*block_cookie(block) == mark)) {
         hak_bin_check(SLAB_DOUBLE_FREE, block, c);
+        return;
     }
     if (list->room <= 0) {
         if (cap_called(heap, c)) look_at_clock(heap);
@@ -175,7 +177,7 @@ void hak_front_free(void *block, unsigned c) {
 
 void hak_front_free_aside(void *block) {
     unsigned c = word_class(registry_word(block));
-    hak_front_mark(block);
+    if (!hak_front_mark(block)) return;
     hak_bin_check(hak_slab_give_remote(block), block, c < CLASSES ? c : 0);
 }
 

@@ -24,6 +24,14 @@ size_t hak_os_page_bytes(void);
  * at least a page). NULL when the kernel refuses. */
 void *hak_os_map(size_t bytes, size_t align);
 bool hak_os_unmap(void *base, size_t bytes);
+/* Unmaps a range that nobody will ask for again, now or later: what the kernel will not unmap (the
+ * process is out of mappings) loses its pages but the first, and waits. Lock-free. */
+void hak_os_discard(void *base, size_t bytes);
+/* Unmaps what waits, as far as the kernel does; not `all`: only until it first refuses. Unmapping
+ * with success tries so, and a map that fails tries all. True when any went. */
+bool hak_os_retry_discarded(bool all);
+/* Bytes that wait. */
+size_t hak_os_discarded_bytes(void);
 /* Gives the pages back; the range reads as zero afterwards. False when pages may remain
  * (mlocked memory): then their contents remain too. */
 bool hak_os_purge(void *base, size_t bytes);

@@ -184,6 +184,69 @@ TEST_F(OsBackend, RandomBitsAreNotZeroAndNotTheSame) {
     EXPECT_GT(seen.size(), 90u);
 }
 
+/* ---- What the kernel will not unmap */
+
+std::atomic<bool> unmap_fails{false};
+
+bool fail_unmap(os_call call) { return call == OS_UNMAP && unmap_fails; }
+
+bool is_mapped(void *base) {
+    unsigned char resident;
+    return mincore(base, hak_os_page_bytes(), &resident) == 0;
+}
+
+TEST_F(OsBackend, WhatCannotBeUnmappedWaitsWithoutItsPagesAndGoesLater) {
+    hak_os_set_fault(fail_unmap);
+    unmap_fails = true;
+    size_t bytes = 16 * page_, before = hak_os_discarded_bytes();
+    std::vector<char *> ranges;
+    for (int i = 0; i < 200; i++) {
+        ranges.push_back(static_cast<char *>(hak_os_map(bytes, page_)));
+        ASSERT_NE(ranges.back(), nullptr);
+        std::memset(ranges.back(), 0x77, bytes);
+    }
+    for (char *r : ranges) hak_os_discard(r, bytes);
+    EXPECT_EQ(hak_os_discarded_bytes(), before + 200 * bytes);
+    std::vector<unsigned char> resident(16);
+    ASSERT_EQ(mincore(ranges[0], bytes, resident.data()), 0);
+    for (size_t i = 1; i < 16; i++) EXPECT_EQ(resident[i] & 1, 0) << i;
+    EXPECT_FALSE(hak_os_retry_discarded(true));
+    EXPECT_EQ(hak_os_discarded_bytes(), before + 200 * bytes);
+    unmap_fails = false;
+    EXPECT_TRUE(hak_os_retry_discarded(true));
+    EXPECT_EQ(hak_os_discarded_bytes(), 0u);
+    for (char *r : ranges) EXPECT_FALSE(is_mapped(r));
+}
+
+TEST_F(OsBackend, ARangeThatGoesTakesAlongWhatWaits) {
+    hak_os_set_fault(fail_unmap);
+    unmap_fails = true;
+    void *first = hak_os_map(page_, page_), *second = hak_os_map(page_, page_);
+    hak_os_discard(first, page_);
+    unmap_fails = false;
+    hak_os_discard(second, page_);
+    EXPECT_EQ(hak_os_discarded_bytes(), 0u);
+    EXPECT_FALSE(is_mapped(first));
+}
+
+TEST_F(OsBackend, ManyThreadsDiscardAtOnce) {
+    hak_os_set_fault(fail_unmap);
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; t++) {
+        threads.emplace_back([&] {
+            for (int i = 0; i < 500; i++) {
+                unmap_fails = i % 3 != 0;
+                void *base = hak_os_map(2 * page_, page_);
+                if (base != nullptr) hak_os_discard(base, 2 * page_);
+            }
+        });
+    }
+    for (auto &t : threads) t.join();
+    unmap_fails = false;
+    hak_os_retry_discarded(true);
+    EXPECT_EQ(hak_os_discarded_bytes(), 0u);
+}
+
 /* ---- Faults */
 
 os_call failing;

@@ -82,4 +82,46 @@ bool hak_os_retry_discarded(bool all) {
     return any;
 }
 
+/* ---- Taking again --------------------------------------------------------------------------- */
+
+static void put_back(char *base, size_t bytes) {
+    struct waiting *range = (struct waiting *)(void *)base;
+    if (bytes == 0) return;
+    range->bytes = bytes;
+    append(range);
+}
+
+/* Cuts `bytes` at a multiple of `align` out of a range that is in no list any more; what is left
+ * waits on. NULL: they do not fit, or the pages will not go, and all of it waits on. */
+static void *cut(struct waiting *range, size_t bytes, size_t align) {
+    char *base = (char *)range, *end = base + range->bytes;
+    char *taken = (char *)align_up((uintptr_t)base, align);
+    bool fits = taken < end && (size_t)(end - taken) >= bytes;
+    if (!fits || !hak_os_purge(taken, bytes)) {
+        append(range);
+        return NULL;
+    }
+    put_back(base, (size_t)(taken - base));
+    put_back(taken + bytes, (size_t)(end - taken) - bytes);
+    fetch_sub_relaxed(&waiting_bytes, bytes);
+    return taken;
+}
+
+void *hak_os_take_discarded(size_t bytes, size_t align) {
+    if (load_relaxed(&waiting_bytes) < bytes || exchange_acq_rel(&trying, 1u) != 0) return NULL;
+    void *taken = NULL;
+    struct waiting *range = first, *next;
+    first = last = NULL;
+    for (; range != NULL; range = next) {
+        next = range->next;
+        if (taken == NULL) {
+            taken = cut(range, bytes, align);
+        } else {
+            append(range);
+        }
+    }
+    store_release(&trying, 0u);
+    return taken;
+}
+
 size_t hak_os_discarded_bytes(void) { return load_relaxed(&waiting_bytes); }

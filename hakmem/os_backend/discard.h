@@ -16,6 +16,9 @@ bool hak_os_refused(enum os_call call);
 bool hak_os_unmap_pages(void *base, size_t bytes);
 /* hak_os_discard of what nobody has touched, 0 bytes too: it counts nothing. */
 void hak_os_discard_untouched(void *base, size_t bytes);
+/* A clean range out of those that wait, for when there is no mapping left to make one. What was
+ * pushed since the last hak_os_retry_discarded is not looked at. NULL: none fits. */
+void *hak_os_take_discarded(size_t bytes, size_t align);
 #ifdef __cplusplus
 }
 #endif

@@ -66,11 +66,15 @@ static void *map_aligned(size_t bytes, size_t align) {
     return aligned;
 }
 
-void *hak_os_map(size_t bytes, size_t align) {
-    if (hak_os_refused(OS_MAP)) return NULL;
+static void *map_or_take(size_t bytes, size_t align) {
     void *base = map_aligned(bytes, align);
     if (HAK_LIKELY(base != NULL)) return base;
-    return hak_os_retry_discarded(true) ? map_aligned(bytes, align) : NULL;
+    base = hak_os_retry_discarded(true) ? map_aligned(bytes, align) : NULL;
+    return base != NULL ? base : hak_os_take_discarded(bytes, align);
+}
+
+void *hak_os_map(size_t bytes, size_t align) {
+    return hak_os_refused(OS_MAP) ? NULL : map_or_take(bytes, align);
 }
 
 bool hak_os_unmap(void *base, size_t bytes) {
@@ -120,6 +124,7 @@ bool hak_os_move(void *base, size_t from_bytes, void *to, size_t to_bytes) {
 struct meta_chunk {
     size_t used; /* bytes, this header included; beyond `bytes` when full */
     size_t bytes;
+    bool unguarded;
 };
 
 static struct meta_chunk *meta_current;
@@ -141,14 +146,29 @@ static struct meta_chunk *meta_chunk_map(size_t bytes) {
     return chunk;
 }
 
+/* Guard pages make two mappings more: where there are none left, a chunk goes without. */
+static struct meta_chunk *meta_chunk_unguarded(size_t bytes) {
+    struct meta_chunk *chunk = map_or_take(bytes, hak_os_page_bytes());
+    if (chunk == NULL) return NULL;
+    chunk->bytes = bytes;
+    chunk->unguarded = true;
+    return chunk;
+}
+
 /* A chunk with room for `bytes`; smaller than usual where address space is short. */
 static struct meta_chunk *meta_chunk_grow(size_t bytes) {
     size_t need = align_up(bytes + 64, hak_os_page_bytes());
     for (size_t size = META_CHUNK_BYTES;; size /= 2) {
         if (size < need) size = need;
         struct meta_chunk *chunk = meta_chunk_map(size);
-        if (chunk != NULL || size == need) return chunk;
+        if (chunk != NULL) return chunk;
+        if (size == need) return meta_chunk_unguarded(need);
     }
+}
+
+static void meta_chunk_unmap(struct meta_chunk *chunk) {
+    size_t guard = chunk->unguarded ? 0 : hak_os_page_bytes();
+    hak_os_unmap_pages((char *)chunk - guard, chunk->bytes + 2 * guard);
 }
 
 void *hak_os_meta_alloc(size_t bytes) {
@@ -169,8 +189,7 @@ void *hak_os_meta_alloc(size_t bytes) {
             return (char *)next + 64;
         }
         /* Another thread was first: use its chunk. */
-        size_t page = hak_os_page_bytes();
-        hak_os_unmap_pages((char *)next - page, next->bytes + 2 * page);
+        meta_chunk_unmap(next);
     }
 }
 

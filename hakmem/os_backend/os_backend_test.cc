@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <cerrno>
@@ -227,6 +228,46 @@ TEST_F(OsBackend, ARangeThatGoesTakesAlongWhatWaits) {
     hak_os_discard(second, page_);
     EXPECT_EQ(hak_os_discarded_bytes(), 0u);
     EXPECT_FALSE(is_mapped(first));
+}
+
+/* RLIMIT_AS stands for a process without mappings: nothing new can be mapped. */
+TEST_F(OsBackend, WhatWaitsServesWhereNothingElseCanBeMapped) {
+    hak_os_set_fault(fail_unmap);
+    size_t bytes = 64 * MiB;
+    char *range = static_cast<char *>(hak_os_map(bytes, page_));
+    ASSERT_NE(range, nullptr);
+    std::memset(range, 0x11, bytes);
+    unmap_fails = true;
+    hak_os_discard(range, bytes);
+    rlimit before, none = {0, RLIM_INFINITY};
+    ASSERT_EQ(getrlimit(RLIMIT_AS, &before), 0);
+    none.rlim_max = before.rlim_max;
+    ASSERT_EQ(setrlimit(RLIMIT_AS, &none), 0);
+    void *taken[100];
+    int n = 0;
+    while (n < 100 && (taken[n] = hak_os_map(2 * MiB, 2 * MiB)) != nullptr) n++;
+    void *small = hak_os_map(page_, page_), *big = hak_os_map(bytes, page_);
+    ASSERT_EQ(setrlimit(RLIMIT_AS, &before), 0);
+    EXPECT_GE(n, 31);
+    EXPECT_LE(n, 32);
+    EXPECT_EQ(big, nullptr);
+    EXPECT_EQ(hak_os_discarded_bytes() + (small != nullptr ? page_ : 0) +
+                  static_cast<size_t>(n) * 2 * MiB,
+              bytes);
+    for (int i = 0; i < n; i++) {
+        EXPECT_EQ(reinterpret_cast<uintptr_t>(taken[i]) % (2 * MiB), 0u);
+        EXPECT_TRUE(is_zero(taken[i], 2 * MiB)) << i;
+        std::memset(taken[i], 0x22 + i, 2 * MiB);
+    }
+    unmap_fails = false;
+    for (int i = 0; i < n; i++) {
+        EXPECT_EQ(static_cast<char *>(taken[i])[2 * MiB - 1], 0x22 + i);
+        hak_os_discard(taken[i], 2 * MiB);
+    }
+    hak_os_discard(small, page_);
+    hak_os_retry_discarded(true);
+    EXPECT_EQ(hak_os_discarded_bytes(), 0u);
+    EXPECT_FALSE(is_mapped(range));
 }
 
 TEST_F(OsBackend, ManyThreadsDiscardAtOnce) {

@@ -139,7 +139,7 @@ static void tick(uint64_t now) {
     pool.epoch_ms = now;
     if (pool.scarce && now - pool.scarce_ms > SCARCE_MS) {
         store_relaxed(&pool.scarce, false);
-        pool.all.region_bytes = REGION_BYTES;
+        pool.all.region_bytes = REGION_FIRST_BYTES;
     }
     pool.peak_used = pool.all.used > pool.peak_used / 2 ? pool.all.used : pool.peak_used / 2;
     if (pool.backoff > 0 && pool.refaulted * 10 <= pool.purged) pool.backoff--;
@@ -192,6 +192,15 @@ static unsigned purge_longest_run(struct superslab *ss) {
     return purged ? run : 0;
 }
 
+/* Locked pages go with their address space only. Returns units, 0 when `ss` is in use. */
+static unsigned unmap_locked(struct superslab *ss) {
+    if (!ss->mapped || ss->used != 0) return 0;
+    unsigned units = popcount(ss->resident);
+    /* Address space that is not used yet may be locked, and then is resident, too. */
+    pool.all.region_bytes = SUPERSLAB_BYTES;
+    return hak_superslabs_unmap(&pool.all, ss) ? units : 0;
+}
+
 /* Purges down to `keep` units and to the cache's bounds. */
 static size_t purge_down(size_t keep) {
     size_t units = 0;
@@ -200,6 +209,7 @@ static size_t purge_down(size_t keep) {
         struct superslab *ss = purge_candidate(keep, now);
         if (ss == NULL) return units;
         unsigned run = purge_longest_run(ss);
+        if (run == 0) run = unmap_locked(ss);
         if (run == 0) return units;
         units += run;
         pool.purged_ms = now;

@@ -353,6 +353,7 @@ bool hak_trim(size_t keep) {
     hak_front_flush();
     hak_large_trim(keep);
     hak_shared_pool_trim(keep);
+    hak_os_retry_discarded(true);
     front_leave();
     return hak_os_purged_bytes() != before;
 }

@@ -16,8 +16,10 @@
 #define SUPERSLAB_SHIFT 21
 #define SUPERSLAB_BYTES ((size_t)1 << SUPERSLAB_SHIFT)
 #define SLABS_PER_SUPERSLAB 32
-/* Region: superslabs are cut from mappings of this size so that they merge in the kernel's map.
- * Halved down to one superslab where address space is short. */
+/* Region: superslabs are cut from mappings so that they merge in the kernel's map. The first is
+ * small, as mlockall makes all of it resident; each is twice the one before, up to a bound. Halved
+ * down to one superslab where address space is short. */
+#define REGION_FIRST_BYTES (8 * MiB)
 #define REGION_BYTES (64 * MiB)
 
 /* Smallest block; a free block in a list holds a link and a mark. */

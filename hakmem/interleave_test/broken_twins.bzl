@@ -141,8 +141,8 @@ void hak_warm_pool_give_up""",
     },
     "word_of_a_large_block_goes_after_the_range": {
         "source": "//hakmem/large:large.c",
-        "find": "    if (aside || !cache_put(block, bytes)) unmap_block(block, bytes);",
-        "put": """    if (aside || !cache_put(block, bytes)) unmap_block(block, bytes);
+        "find": "    if (aside || !cache_put(block, bytes)) hak_os_discard(block, bytes);",
+        "put": """    if (aside || !cache_put(block, bytes)) hak_os_discard(block, bytes);
     hak_registry_set(block, 1, 0);""",
         "scenario": "Registry.AnAddressGoesFromALargeBlockToAnother",
     },

@@ -99,6 +99,8 @@ bool hak_os_unmap(void *base, size_t bytes) {
     return true;
 }
 
+void hak_os_discard(void *base, size_t bytes) { hak_os_unmap(base, bytes); }
+
 bool hak_os_purge(void *base, size_t bytes) {
     interleave::Point("os_purge", 0);
     interleave::Leaves(base, bytes, "purge");

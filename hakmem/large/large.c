@@ -118,12 +118,8 @@ static size_t cache_shrink(size_t keep, uint64_t now) {
         if (over) entry = cache_remove(0);
         lock_release(&cache.lock);
         if (!over) return freed;
-        if (hak_os_unmap(entry.base, entry.bytes)) {
-            freed += entry.bytes;
-        } else {
-            /* Out of mappings: the pages go, the address space stays. */
-            hak_os_purge(entry.base, entry.bytes);
-        }
+        hak_os_discard(entry.base, entry.bytes);
+        freed += entry.bytes;
     }
 }
 
@@ -144,10 +140,6 @@ static bool cache_put(char *base, size_t bytes) {
 
 /* ---- Blocks --------------------------------------------------------------------------------- */
 
-static void unmap_block(char *base, size_t bytes) {
-    if (!hak_os_unmap(base, bytes)) hak_os_purge(base, bytes);
-}
-
 void *hak_large_alloc(size_t bytes, size_t align, bool aside, bool *zero) {
     if (bytes > PTRDIFF_MAX || align > PTRDIFF_MAX) return NULL;
     size_t mapped = align_up(bytes == 0 ? 1 : bytes, hak_os_page_bytes());
@@ -160,7 +152,7 @@ void *hak_large_alloc(size_t bytes, size_t align, bool aside, bool *zero) {
         base = hak_os_map(mapped, align);
         *zero = true;
         if (base == NULL || !hak_registry_reserve(base, 1)) {
-            if (base != NULL) hak_os_unmap(base, mapped);
+            if (base != NULL) hak_os_discard(base, mapped);
             free_record(id);
             return NULL;
         }
@@ -200,7 +192,7 @@ void hak_large_free(void *block, uint32_t word, bool aside) {
     hak_registry_set(block, 1, 0);
     store_relaxed(&r->base, NULL);
     free_record(word_large_id(word));
-    if (aside || !cache_put(block, bytes)) unmap_block(block, bytes);
+    if (aside || !cache_put(block, bytes)) hak_os_discard(block, bytes);
 }
 
 const void *hak_large_freed[LARGE_FREED_ENTRIES];
@@ -228,7 +220,7 @@ void *hak_large_resize(void *block, uint32_t word, size_t bytes) {
         hak_registry_set(block, 1, 0);
         if (!reserved || !hak_os_move(block, old, base, mapped)) {
             hak_registry_set(block, 1, word);
-            hak_os_unmap(base, mapped);
+            hak_os_discard(base, mapped);
             return NULL;
         }
         large_note_freed(block);

@@ -9,6 +9,7 @@
 
 #include "hakmem/base/atomic.h"
 #include "hakmem/config/config.h"
+#include "hakmem/os_backend/discard.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -19,7 +20,7 @@ static uint64_t purged_bytes;
 
 void hak_os_set_fault(os_fault_fn fault) { store_release(&fault_hook, fault); }
 
-static bool refused(enum os_call call) {
+bool hak_os_refused(enum os_call call) {
     os_fault_fn fault = load_acquire(&fault_hook);
     return HAK_UNLIKELY(fault != NULL) && fault(call);
 }
@@ -42,44 +43,49 @@ static void *map_pages(size_t bytes, int protection) {
     return base == MAP_FAILED ? NULL : base;
 }
 
-static bool unmap_pages(void *base, size_t bytes) {
+bool hak_os_unmap_pages(void *base, size_t bytes) {
     int saved = errno;
-    bool ok = bytes == 0 || munmap(base, bytes) == 0;
+    bool ok = munmap(base, bytes) == 0;
     errno = saved;
     return ok;
 }
 
-void *hak_os_map(size_t bytes, size_t align) {
-    if (refused(OS_MAP)) return NULL;
+/* A range that may lie anywhere is widened until a part of it lies right; the rest goes back. */
+static void *map_aligned(size_t bytes, size_t align) {
     char *base = map_pages(bytes, PROT_READ | PROT_WRITE);
     if (base == NULL || ((uintptr_t)base & (align - 1)) == 0) return base;
-    unmap_pages(base, bytes);
+    hak_os_discard_untouched(base, bytes);
     if (bytes > SIZE_MAX - align) return NULL;
     size_t wide = bytes + align;
     base = map_pages(wide, PROT_READ | PROT_WRITE);
     if (base == NULL) return NULL;
     char *aligned = (char *)align_up((uintptr_t)base, align);
-    /* A trim can fail only when the process is out of mappings: then nothing is kept. */
-    char *end = base + wide;
-    if (!unmap_pages(base, (size_t)(aligned - base))) {
-        unmap_pages(base, wide);
-        return NULL;
-    }
-    if (!unmap_pages(aligned + bytes, (size_t)(end - aligned) - bytes)) {
-        unmap_pages(aligned, (size_t)(end - aligned));
-        return NULL;
-    }
+    size_t before = (size_t)(aligned - base), after = wide - before - bytes;
+    hak_os_discard_untouched(base, before);
+    hak_os_discard_untouched(aligned + bytes, after);
     return aligned;
 }
 
+static void *map_or_take(size_t bytes, size_t align) {
+    void *base = map_aligned(bytes, align);
+    if (HAK_LIKELY(base != NULL)) return base;
+    base = hak_os_retry_discarded(true) ? map_aligned(bytes, align) : NULL;
+    return base != NULL ? base : hak_os_take_discarded(bytes, align);
+}
+
+void *hak_os_map(size_t bytes, size_t align) {
+    return hak_os_refused(OS_MAP) ? NULL : map_or_take(bytes, align);
+}
+
 bool hak_os_unmap(void *base, size_t bytes) {
-    if (refused(OS_UNMAP) || !unmap_pages(base, bytes)) return false;
+    if (hak_os_refused(OS_UNMAP) || !hak_os_unmap_pages(base, bytes)) return false;
     fetch_add_relaxed(&purged_bytes, bytes);
+    hak_os_retry_discarded(false);
     return true;
 }
 
 bool hak_os_purge(void *base, size_t bytes) {
-    if (refused(OS_PURGE)) return false;
+    if (hak_os_refused(OS_PURGE)) return false;
     int saved = errno;
     bool ok = madvise(base, bytes, MADV_DONTNEED) == 0;
     errno = saved;
@@ -88,7 +94,7 @@ bool hak_os_purge(void *base, size_t bytes) {
 }
 
 bool hak_os_populate(void *base, size_t bytes) {
-    if (refused(OS_POPULATE)) return false;
+    if (hak_os_refused(OS_POPULATE)) return false;
     int saved = errno;
     bool ok = madvise(base, bytes, MADV_POPULATE_WRITE) == 0;
     errno = saved;
@@ -96,7 +102,7 @@ bool hak_os_populate(void *base, size_t bytes) {
 }
 
 bool hak_os_resize(void *base, size_t from_bytes, size_t to_bytes) {
-    if (refused(OS_REMAP)) return false;
+    if (hak_os_refused(OS_REMAP)) return false;
     int saved = errno;
     bool ok = mremap(base, from_bytes, to_bytes, 0) != MAP_FAILED;
     errno = saved;
@@ -104,7 +110,7 @@ bool hak_os_resize(void *base, size_t from_bytes, size_t to_bytes) {
 }
 
 bool hak_os_move(void *base, size_t from_bytes, void *to, size_t to_bytes) {
-    if (refused(OS_REMAP)) return false;
+    if (hak_os_refused(OS_REMAP)) return false;
     int saved = errno;
     void *moved = mremap(base, from_bytes, to_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to);
     errno = saved;
@@ -118,6 +124,7 @@ bool hak_os_move(void *base, size_t from_bytes, void *to, size_t to_bytes) {
 struct meta_chunk {
     size_t used; /* bytes, this header included; beyond `bytes` when full */
     size_t bytes;
+    bool unguarded;
 };
 
 static struct meta_chunk *meta_current;
@@ -131,11 +138,20 @@ static struct meta_chunk *meta_chunk_map(size_t bytes) {
     bool ok = mprotect(base + page, bytes, PROT_READ | PROT_WRITE) == 0;
     errno = saved;
     if (!ok) {
-        unmap_pages(base, bytes + 2 * page);
+        hak_os_unmap_pages(base, bytes + 2 * page);
         return NULL;
     }
     struct meta_chunk *chunk = (struct meta_chunk *)(void *)(base + page);
     chunk->bytes = bytes;
+    return chunk;
+}
+
+/* Guard pages make two mappings more: where there are none left, a chunk goes without. */
+static struct meta_chunk *meta_chunk_unguarded(size_t bytes) {
+    struct meta_chunk *chunk = map_or_take(bytes, hak_os_page_bytes());
+    if (chunk == NULL) return NULL;
+    chunk->bytes = bytes;
+    chunk->unguarded = true;
     return chunk;
 }
 
@@ -145,13 +161,19 @@ static struct meta_chunk *meta_chunk_grow(size_t bytes) {
     for (size_t size = META_CHUNK_BYTES;; size /= 2) {
         if (size < need) size = need;
         struct meta_chunk *chunk = meta_chunk_map(size);
-        if (chunk != NULL || size == need) return chunk;
+        if (chunk != NULL) return chunk;
+        if (size == need) return meta_chunk_unguarded(need);
     }
+}
+
+static void meta_chunk_unmap(struct meta_chunk *chunk) {
+    size_t guard = chunk->unguarded ? 0 : hak_os_page_bytes();
+    hak_os_unmap_pages((char *)chunk - guard, chunk->bytes + 2 * guard);
 }
 
 void *hak_os_meta_alloc(size_t bytes) {
     bytes = align_up(bytes, 64);
-    if (refused(OS_META)) return NULL;
+    if (hak_os_refused(OS_META)) return NULL;
     for (;;) {
         /* Acquire pairs with the publication below: the chunk's header is seen. */
         struct meta_chunk *chunk = load_acquire(&meta_current);
@@ -167,8 +189,7 @@ void *hak_os_meta_alloc(size_t bytes) {
             return (char *)next + 64;
         }
         /* Another thread was first: use its chunk. */
-        size_t page = hak_os_page_bytes();
-        unmap_pages((char *)next - page, next->bytes + 2 * page);
+        meta_chunk_unmap(next);
     }
 }
 

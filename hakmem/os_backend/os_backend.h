@@ -24,6 +24,15 @@ size_t hak_os_page_bytes(void);
  * at least a page). NULL when the kernel refuses. */
 void *hak_os_map(size_t bytes, size_t align);
 bool hak_os_unmap(void *base, size_t bytes);
+/* Unmaps a range that nobody will ask for again, now or later: what the kernel will not unmap (the
+ * process is out of mappings) loses its pages but the first, and waits; where nothing else can be
+ * mapped, it is mapped again. Lock-free. */
+void hak_os_discard(void *base, size_t bytes);
+/* Unmaps what waits, as far as the kernel does; not `all`: only until it first refuses. Unmapping
+ * with success tries so, and a map that fails tries all. True when any went. */
+bool hak_os_retry_discarded(bool all);
+/* Bytes that wait. */
+size_t hak_os_discarded_bytes(void);
 /* Gives the pages back; the range reads as zero afterwards. False when pages may remain
  * (mlocked memory): then their contents remain too. */
 bool hak_os_purge(void *base, size_t bytes);
@@ -34,8 +43,9 @@ bool hak_os_resize(void *base, size_t from_bytes, size_t to_bytes);
 /* Moves a mapping's pages to `to`, a range that hak_os_map gave and nobody has touched. */
 bool hak_os_move(void *base, size_t from_bytes, void *to, size_t to_bytes);
 
-/* Zeroed memory for metadata, aligned to 64 bytes, between guard pages, never given back: its
- * users recycle records themselves. Lock-free, so usable from anywhere. NULL when refused. */
+/* Zeroed memory for metadata, aligned to 64 bytes, never given back: its users recycle records
+ * themselves. It lies between guard pages, as long as the process has mappings for them.
+ * Lock-free, so usable from anywhere. NULL when refused. */
 void *hak_os_meta_alloc(size_t bytes);
 /* Address space taken for metadata, bytes. */
 size_t hak_os_meta_bytes(void);

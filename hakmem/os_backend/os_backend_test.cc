@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <cerrno>
@@ -182,6 +183,109 @@ TEST_F(OsBackend, RandomBitsAreNotZeroAndNotTheSame) {
         seen.insert(bits);
     }
     EXPECT_GT(seen.size(), 90u);
+}
+
+/* ---- What the kernel will not unmap */
+
+std::atomic<bool> unmap_fails{false};
+
+bool fail_unmap(os_call call) { return call == OS_UNMAP && unmap_fails; }
+
+bool is_mapped(void *base) {
+    unsigned char resident;
+    return mincore(base, hak_os_page_bytes(), &resident) == 0;
+}
+
+TEST_F(OsBackend, WhatCannotBeUnmappedWaitsWithoutItsPagesAndGoesLater) {
+    hak_os_set_fault(fail_unmap);
+    unmap_fails = true;
+    size_t bytes = 16 * page_, before = hak_os_discarded_bytes();
+    std::vector<char *> ranges;
+    for (int i = 0; i < 200; i++) {
+        ranges.push_back(static_cast<char *>(hak_os_map(bytes, page_)));
+        ASSERT_NE(ranges.back(), nullptr);
+        std::memset(ranges.back(), 0x77, bytes);
+    }
+    for (char *r : ranges) hak_os_discard(r, bytes);
+    EXPECT_EQ(hak_os_discarded_bytes(), before + 200 * bytes);
+    std::vector<unsigned char> resident(16);
+    ASSERT_EQ(mincore(ranges[0], bytes, resident.data()), 0);
+    for (size_t i = 1; i < 16; i++) EXPECT_EQ(resident[i] & 1, 0) << i;
+    EXPECT_FALSE(hak_os_retry_discarded(true));
+    EXPECT_EQ(hak_os_discarded_bytes(), before + 200 * bytes);
+    unmap_fails = false;
+    EXPECT_TRUE(hak_os_retry_discarded(true));
+    EXPECT_EQ(hak_os_discarded_bytes(), 0u);
+    for (char *r : ranges) EXPECT_FALSE(is_mapped(r));
+}
+
+TEST_F(OsBackend, ARangeThatGoesTakesAlongWhatWaits) {
+    hak_os_set_fault(fail_unmap);
+    unmap_fails = true;
+    void *first = hak_os_map(page_, page_), *second = hak_os_map(page_, page_);
+    hak_os_discard(first, page_);
+    unmap_fails = false;
+    hak_os_discard(second, page_);
+    EXPECT_EQ(hak_os_discarded_bytes(), 0u);
+    EXPECT_FALSE(is_mapped(first));
+}
+
+/* RLIMIT_AS stands for a process without mappings: nothing new can be mapped. */
+TEST_F(OsBackend, WhatWaitsServesWhereNothingElseCanBeMapped) {
+    hak_os_set_fault(fail_unmap);
+    size_t bytes = 64 * MiB;
+    char *range = static_cast<char *>(hak_os_map(bytes, page_));
+    ASSERT_NE(range, nullptr);
+    std::memset(range, 0x11, bytes);
+    unmap_fails = true;
+    hak_os_discard(range, bytes);
+    rlimit before, none = {0, RLIM_INFINITY};
+    ASSERT_EQ(getrlimit(RLIMIT_AS, &before), 0);
+    none.rlim_max = before.rlim_max;
+    ASSERT_EQ(setrlimit(RLIMIT_AS, &none), 0);
+    void *taken[100];
+    int n = 0;
+    while (n < 100 && (taken[n] = hak_os_map(2 * MiB, 2 * MiB)) != nullptr) n++;
+    void *small = hak_os_map(page_, page_), *big = hak_os_map(bytes, page_);
+    ASSERT_EQ(setrlimit(RLIMIT_AS, &before), 0);
+    EXPECT_GE(n, 31);
+    EXPECT_LE(n, 32);
+    EXPECT_EQ(big, nullptr);
+    EXPECT_EQ(hak_os_discarded_bytes() + (small != nullptr ? page_ : 0) +
+                  static_cast<size_t>(n) * 2 * MiB,
+              bytes);
+    for (int i = 0; i < n; i++) {
+        EXPECT_EQ(reinterpret_cast<uintptr_t>(taken[i]) % (2 * MiB), 0u);
+        EXPECT_TRUE(is_zero(taken[i], 2 * MiB)) << i;
+        std::memset(taken[i], 0x22 + i, 2 * MiB);
+    }
+    unmap_fails = false;
+    for (int i = 0; i < n; i++) {
+        EXPECT_EQ(static_cast<char *>(taken[i])[2 * MiB - 1], 0x22 + i);
+        hak_os_discard(taken[i], 2 * MiB);
+    }
+    hak_os_discard(small, page_);
+    hak_os_retry_discarded(true);
+    EXPECT_EQ(hak_os_discarded_bytes(), 0u);
+    EXPECT_FALSE(is_mapped(range));
+}
+
+TEST_F(OsBackend, ManyThreadsDiscardAtOnce) {
+    hak_os_set_fault(fail_unmap);
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; t++) {
+        threads.emplace_back([&] {
+            for (int i = 0; i < 500; i++) {
+                unmap_fails = i % 3 != 0;
+                void *base = hak_os_map(2 * page_, page_);
+                if (base != nullptr) hak_os_discard(base, 2 * page_);
+            }
+        });
+    }
+    for (auto &t : threads) t.join();
+    unmap_fails = false;
+    hak_os_retry_discarded(true);
+    EXPECT_EQ(hak_os_discarded_bytes(), 0u);
 }
 
 /* ---- Faults */

@@ -35,7 +35,7 @@ void hak_purge_tick(uint64_t now) {
     p->second_ms = now;
     if (p->scarce && now - p->scarce_ms > SCARCE_MS) {
         store_relaxed(&p->scarce, false);
-        hak_pool.all.region_bytes = REGION_BYTES;
+        hak_pool.all.region_bytes = REGION_FIRST_BYTES;
     }
 }
 
@@ -99,6 +99,15 @@ static unsigned purge_longest_run(struct superslab *ss) {
     return purged ? run : 0;
 }
 
+/* Locked pages go with their address space only. Returns units, 0 when `ss` is in use. */
+static unsigned unmap_locked(struct superslab *ss) {
+    if (!ss->mapped || ss->used != 0) return 0;
+    unsigned units = popcount(ss->resident);
+    /* Address space that is not used yet may be locked, and then is resident, too. */
+    hak_pool.all.region_bytes = SUPERSLAB_BYTES;
+    return hak_superslabs_unmap(&hak_pool.all, ss) ? units : 0;
+}
+
 /* Purges down to `keep` units and to the cache's bounds, until `most` units are purged. */
 static size_t purge_down(size_t keep, uint64_t now, size_t most) {
     size_t units = 0;
@@ -106,6 +115,7 @@ static size_t purge_down(size_t keep, uint64_t now, size_t most) {
         struct superslab *ss = candidate(keep, now);
         if (ss == NULL) break;
         unsigned run = purge_longest_run(ss);
+        if (run == 0) run = unmap_locked(ss);
         if (run == 0) break;
         units += run;
         hak_pool.policy.purged_ms = now;

@@ -12,7 +12,7 @@ void hak_superslabs_init(struct superslabs *all) {
     list_init(&all->cache);
     list_init(&all->dropped);
     list_init(&all->unmapped);
-    all->region_bytes = REGION_BYTES;
+    all->region_bytes = REGION_FIRST_BYTES;
 }
 
 struct superslab *hak_superslabs_find(struct superslabs *all, unsigned span, bool resident) {
@@ -87,6 +87,8 @@ static char *take_address_space(struct superslabs *all) {
         if (region == NULL) return NULL;
         all->region = region;
         all->region_end = region + bytes;
+        bool grows = bytes == all->region_bytes && bytes >= REGION_FIRST_BYTES;
+        if (grows && bytes < REGION_BYTES) all->region_bytes *= 2;
     }
     char *base = all->region;
     all->region += SUPERSLAB_BYTES;

@@ -13,13 +13,13 @@ HEAP_COPTS = [
 
 _GTEST = "@googletest//:gtest_main"
 
-def bench_program(name, deps, test_data = []):
+def bench_program(name, deps, test_tags = []):
     """A bench, NAME.cc, and NAME_test, which runs it as a user does.
 
     Args:
       name: the program.
       deps: its workload and what else it is linked with.
-      test_data: what the test needs besides the bench.
+      test_tags: the test's.
     """
     cc_binary(
         name = name,
@@ -37,8 +37,9 @@ def bench_program(name, deps, test_data = []):
         name = name + "_test",
         size = "small",
         srcs = [name + "_test.cc"],
-        data = [":" + name] + test_data,
+        data = [":" + name],
         linkstatic = True,
+        tags = test_tags,
         deps = [
             ":run_bench",
             "//bench/harness:json_check",

@@ -1,6 +1,5 @@
 #include "bench/cross_thread_workload.h"
 
-#include <sched.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -32,16 +31,6 @@ std::uint64_t StepsFor(std::uint64_t cycles, std::uint64_t operations_a_step) {
     return (cycles + operations_a_step - 1) / operations_a_step;
 }
 
-std::vector<int> AllowedCores() {
-    cpu_set_t allowed;
-    std::vector<int> cores;
-    if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return cores;
-    for (int core = 0; core < CPU_SETSIZE; ++core) {
-        if (CPU_ISSET(core, &allowed)) cores.push_back(core);
-    }
-    return cores;
-}
-
 } // namespace
 
 CrossThread::CrossThread(const Params &params)
@@ -50,8 +39,8 @@ CrossThread::CrossThread(const Params &params)
       min_size_(static_cast<std::uint64_t>(params.at("min_size"))),
       max_size_(static_cast<std::uint64_t>(params.at("max_size"))),
       steps_(StepsFor(static_cast<std::uint64_t>(params.at("cycles")), OperationsAStep())),
-      cores_(AllowedCores()), lanes_(static_cast<std::size_t>(params.at("threads"))),
-      rings_(lanes_.size()), shared_(kSharedBlocks) {}
+      lanes_(static_cast<std::size_t>(params.at("threads"))), rings_(lanes_.size()),
+      shared_(kSharedBlocks) {}
 
 CrossThread::~CrossThread() {
     for (const Lane &lane : lanes_) {
@@ -93,18 +82,8 @@ void CrossThread::Connect(std::size_t thread) {
     if (!one_way || !first) lane.in = &rings_[thread];
 }
 
-// Spreads the threads over the cores. The scheduler likes to move partners that wait for each other
-// to one core, in some runs and not in others, and the figures of the two have nothing in common.
-void CrossThread::Pin(std::size_t thread) const {
-    if (cores_.empty()) return;
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(cores_[thread % cores_.size()], &one);
-    sched_setaffinity(0, sizeof(one), &one);
-}
-
 void CrossThread::Prepare(int thread) {
-    Pin(static_cast<std::size_t>(thread));
+    cores_.Pin(static_cast<std::size_t>(thread));
     Connect(static_cast<std::size_t>(thread));
     Lane &lane = lanes_[static_cast<std::size_t>(thread)];
     lane.stand_in = static_cast<char *>(MapOrDie(kStandInBytes));
@@ -248,7 +227,7 @@ void CrossThread::Release(int thread) {
 
 void CrossThread::RunEmpty(int thread) {
     Lane &lane = lanes_[static_cast<std::size_t>(thread)];
-    Pin(static_cast<std::size_t>(thread)); // not the thread that Prepare was called on
+    cores_.Pin(static_cast<std::size_t>(thread)); // not the thread that Prepare was called on
     if (Preload<EmptyHeap>(&lane)) Steps<EmptyHeap>(&lane, steps_);
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bench/batch_ring.h"
+#include "bench/cores.h"
 #include "bench/harness/bench.h"
 
 namespace hak_bench {
@@ -48,7 +49,6 @@ class CrossThread : public Workload {
     };
 
     void Connect(std::size_t thread);
-    void Pin(std::size_t thread) const;
     std::uint64_t OperationsAStep() const;
     template <class Next> Batch *Await(Lane *lane, Next next);
     template <class Heap> char *Fresh(Lane *lane);
@@ -65,7 +65,7 @@ class CrossThread : public Workload {
     const std::uint64_t min_size_;
     const std::uint64_t max_size_;
     const std::uint64_t steps_;
-    const std::vector<int> cores_; // that the process may use
+    const Cores cores_;
     std::vector<Lane> lanes_;
     std::vector<BatchRing> rings_;            // rings_[i] leads to thread i
     std::vector<std::atomic<char *>> shared_; // kExchange's blocks; null: none yet

@@ -8,10 +8,6 @@
 #include "bench/run_steps.h"
 #include "gtest/gtest.h"
 
-// Sanitizers end the program at a size that no malloc can serve, unless told otherwise.
-extern "C" const char *__asan_default_options() { return "allocator_may_return_null=1"; }
-extern "C" const char *__tsan_default_options() { return "allocator_may_return_null=1"; }
-
 namespace hak_bench {
 namespace {
 

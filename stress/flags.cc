@@ -25,6 +25,7 @@ ABSL_FLAG(std::int64_t, lives, 20000, "--mode=generations: threads altogether");
 ABSL_FLAG(std::int64_t, at_once, 8, "--mode=generations: threads at a time");
 ABSL_FLAG(std::int64_t, alive, 10000, "--mode=alive: threads alive at once");
 ABSL_FLAG(std::int64_t, forks, 3000, "--mode=latency: forks for each malloc");
+ABSL_FLAG(std::int64_t, tib, 32, "terabytes of address space, holes included");
 ABSL_FLAG(std::string, malloc, "both", "--mode=latency: hakmem, system, or both in turn");
 
 namespace hak_stress {
@@ -38,6 +39,7 @@ constexpr std::int64_t kMaxHz = 100000;
 constexpr std::int64_t kMaxLives = 100000000;
 constexpr std::int64_t kMaxAlive = 100000;
 constexpr std::int64_t kMaxForks = 1000000;
+constexpr std::int64_t kMaxTib = 100; // of 128 that a process has
 const std::vector<std::string> kMallocs = {"hakmem", "system", "both"};
 
 [[noreturn]] void UsageError(const std::string &message) {
@@ -120,6 +122,7 @@ void ReadOwn(Options *options) {
         static_cast<int>(InRange("at_once", absl::GetFlag(FLAGS_at_once), 1, kMaxThreads));
     options->alive = static_cast<int>(InRange("alive", absl::GetFlag(FLAGS_alive), 1, kMaxAlive));
     options->forks = static_cast<int>(InRange("forks", absl::GetFlag(FLAGS_forks), 1, kMaxForks));
+    options->tib = static_cast<int>(InRange("tib", absl::GetFlag(FLAGS_tib), 1, kMaxTib));
     options->malloc = OneOf("malloc", absl::GetFlag(FLAGS_malloc), kMallocs);
 }
 

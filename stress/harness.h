@@ -25,6 +25,7 @@ struct Options {
     int at_once = 8;
     int alive = 10000;
     int forks = 3000;
+    int tib = 32;
     std::string malloc = "both";
 };
 

@@ -4,8 +4,8 @@
     tools/bazel run -c opt //bench:sizes -- --format=json > sizes.json
     tools/plot_bench.py sizes.json sizes.svg
 
-Takes the JSON of any bench: curves for sizes and rss, bars for the others. Needs matplotlib
-(Debian: python3-matplotlib); the benches don't.
+Takes the JSON of any bench: curves for sizes and rss, a dot an allocator for compare, bars for the
+others. Needs matplotlib (Debian: python3-matplotlib); the benches don't.
 """
 
 import io
@@ -151,8 +151,54 @@ def draw_profile(report, figure):
         draw_bars(row[2], "", "ms before the first step", counts_of(case, "start_us", 1e3))
 
 
+def dots_of(rows):
+    """(title with its mark, [(allocator, times the best of the row)]) of rows of compare."""
+    out = []
+    for row in rows:
+        best = min(row["values"].values())
+        dots = [(name, value / best) for name, value in row["values"].items()]
+        out.append((row["title"] + row["mark"].strip(), dots))
+    return out
+
+
+def draw_dots(axis, quantity, rows):
+    names = list(rows[0]["values"]) if rows else []
+    for place, (_, dots) in enumerate(dots_of(rows)):
+        axis.axhline(place, color="#eeeeee", linewidth=0.8, zorder=0)
+        # The subject last: it lies above the others.
+        for name, times in reversed(dots):
+            axis.plot(times, place, "o", color=color_of(name, names),
+                      markersize=6 if name == "hakmem" else 4)
+    axis.set_yticks(range(len(rows)))
+    axis.set_yticklabels([title for title, _ in dots_of(rows)], fontsize=7)
+    axis.set_ylim(len(rows) - 0.5, -0.5)
+    axis.set_xscale("log", base=2)
+    axis.set_xlabel("times the best of the row")
+    axis.set_title(quantity, loc="left")
+
+
+def draw_comparison(report, figure):
+    compared = report["compare"]
+    rows = {quantity: compared[quantity]["rows"] for quantity in ["time", "memory"]}
+    axes = figure.subplots(2, 1, height_ratios=[max(len(rows["time"]), 1),
+                                                max(len(rows["memory"]), 1)])
+    titles = {"time": "processor's time", "memory": "most resident, of lives the average"}
+    for axis, quantity in zip(axes, rows):
+        mean = compared[quantity]["geometric_mean"]
+        draw_dots(axis, f"{titles[quantity]}; best peer over hakmem: {mean:.2f}", rows[quantity])
+        ticks = [tick for tick in [1, 2, 4, 8, 16, 32, 64] if tick <= axis.get_xlim()[1]]
+        axis.set_xticks(ticks, [f"{tick}" for tick in ticks])
+    names = [result["allocator"] for result in report["cases"][0]["results"]]
+    handles = [axes[0].plot([], [], "o", color=color_of(name, names), label=name)[0]
+               for name in names]
+    axes[0].legend(handles=handles, ncol=1, frameon=False, loc="upper right")
+
+
 def height_of(report):
     """Inches that the picture needs."""
+    if report["bench"] == "compare":
+        compared = report["compare"]
+        return 2 + 0.16 * sum(len(compared[key]["rows"]) for key in ["time", "memory"])
     if report["bench"] in {"sizes", "rss"}:
         return 8
     rows = len(report["cases"]) if report["bench"] == "profile" else (len(report["cases"]) + 1) // 2
@@ -165,7 +211,8 @@ def draw(report, out):
     matplotlib.rcParams.update(SETTINGS)
     from matplotlib.figure import Figure  # pylint: disable=import-outside-toplevel
     figure = Figure(figsize=(9, height_of(report)), constrained_layout=True)
-    drawers = {"sizes": draw_sweep, "rss": draw_lives, "profile": draw_profile}
+    drawers = {"sizes": draw_sweep, "rss": draw_lives, "profile": draw_profile,
+               "compare": draw_comparison}
     drawers.get(report["bench"], draw_tables)(report, figure)
     machine = report["machine"]
     figure.suptitle(f'{report["bench"]}: {machine["cpu"]}, {machine["cores"]:g} cores, '

@@ -31,6 +31,11 @@ LIFE = result_of("hakmem", {"sample_000100": 20, "sample_000000": 1, "moment_ful
                             "at_full": 50})
 
 
+ROW = {"title": "a row", "values": {"hakmem": 6, "system": 3}, "mark": "?"}
+COMPARED = {"time": {"geometric_mean": 0.5, "rows": [ROW]},
+            "memory": {"geometric_mean": 0.5, "rows": [ROW]}}
+
+
 class ReadsReports(unittest.TestCase):
     def test_a_sweep_has_its_sizes_ascending_and_the_median_of_the_rounds(self):
         self.assertEqual(plot_bench.sweep_of(SWEEP, "lifo"), [(16, 4), (1048576, 8)])
@@ -42,6 +47,10 @@ class ReadsReports(unittest.TestCase):
         case = {"results": [result_of("a", {"faults": 2}, {"faults": 6})]}
         self.assertEqual(plot_bench.bars_of(case), [("a", 5, 4, 7)])
         self.assertEqual(plot_bench.counts_of(case, "faults", 2), [("a", 2, 1, 3)])
+
+    def test_dots_are_times_the_best_of_their_row(self):
+        self.assertEqual(plot_bench.dots_of(COMPARED["time"]["rows"]),
+                         [("a row?", [("hakmem", 2), ("system", 1)])])
 
     def test_sizes_have_the_unit_that_fits(self):
         self.assertEqual(plot_bench.size_name(16), "16 B")
@@ -59,10 +68,13 @@ class Draws(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             for bench, result in [("sizes", SWEEP), ("rss", LIFE),
                                   ("profile", result_of("hakmem", {"faults": 1, "start_us": 1})),
-                                  ("realloc", result_of("hakmem", {}))]:
+                                  ("realloc", result_of("hakmem", {})),
+                                  ("compare", result_of("hakmem", {}))]:
                 files = [pathlib.Path(folder, name) for name in ["one.svg", "two.svg"]]
+                report = report_of(bench, result, dict(result, allocator="x"))
+                report["compare"] = COMPARED
                 for file in files:
-                    plot_bench.draw(report_of(bench, result, dict(result, allocator="x")), file)
+                    plot_bench.draw(report, file)
                 self.assertIn("<svg", files[0].read_text(encoding="utf-8"), bench)
                 self.assertIn(">hakmem<", files[0].read_text(encoding="utf-8"), bench)
                 self.assertEqual(files[0].read_bytes(), files[1].read_bytes(), bench)

@@ -11,6 +11,8 @@
 #include <system_error>
 #include <vector>
 
+#include "bench/harness/flags.h"
+
 namespace hak_bench {
 namespace {
 
@@ -89,13 +91,6 @@ std::string FindSubject() {
         if (IsReadableFile(path)) return path;
     }
     return "";
-}
-
-// `bazel run` starts programs in the runfiles: a path on the command line is meant from where
-// the user stands.
-fs::path FromUsersDirectory(const fs::path &path) {
-    const std::string directory = Environment("BUILD_WORKING_DIRECTORY");
-    return path.is_absolute() || directory.empty() ? path : fs::path(directory) / path;
 }
 
 // Adds one element of the list to `out`, or sets `out->error`.

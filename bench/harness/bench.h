@@ -15,7 +15,8 @@
 
 namespace hak_bench {
 
-// What a workload is told. The harness adds "cycles", "threads" and "seed" to what a case says.
+// What a workload is told. The harness adds "seed" to what a case says, and "cycles" and "threads"
+// when the case has none or the command line has them.
 using Params = std::map<std::string, std::int64_t>;
 
 struct Case {
@@ -36,7 +37,7 @@ class Workload {
     virtual void Prepare(int thread) = 0;
     // Brings the allocator to its steady state. Not timed.
     virtual void WarmUp(int thread) = 0;
-    // Timed. Returns false when memory ran out.
+    // Timed. Returns false when it failed, mostly because memory ran out.
     virtual bool Run(int thread) = 0;
     // Frees everything.
     virtual void Release(int thread) = 0;
@@ -49,10 +50,13 @@ class Workload {
     virtual double worked_ns() const { return 0; }
     // What Run found out itself, by name; part of ChildResult::values. Called after all else.
     virtual std::map<std::string, double> figures() const { return {}; }
+    // Why Run returned false.
+    virtual std::string failure() const { return "malloc returned NULL"; }
 };
 
 struct CaseSummary;
 struct Row;
+class JsonWriter;
 
 // A column that a bench adds to its tables.
 struct Column {
@@ -76,6 +80,10 @@ struct Bench {
     std::function<std::vector<Allocator>(const std::vector<Allocator> &)> configurations;
     // The table and the sentences of a case with own_report.
     std::function<std::string(const CaseSummary &)> case_report;
+    // When set: what stands in place of the tables and the verdict.
+    std::function<std::string(const std::vector<CaseSummary> &)> overview;
+    // When set: adds keys of its own to the report in JSON.
+    std::function<void(const std::vector<CaseSummary> &, JsonWriter *)> add_json;
 };
 
 } // namespace hak_bench

@@ -212,7 +212,7 @@ int ChildMain(int argc, char **argv, const Bench &bench) {
     Measure(&session);
     bool failed = false;
     for (const Session::Span &span : session.spans) failed = failed || span.failed;
-    if (failed) session.result.texts["error"] = "malloc returned NULL";
+    if (failed) session.result.texts["error"] = session.workload->failure();
     WriteReport(fd, session.result);
     return failed ? 1 : 0;
 }

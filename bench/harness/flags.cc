@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ ABSL_FLAG(std::string, allocators, "all",
           "comma list of hakmem, system, jemalloc, mimalloc, mimalloc3, tcmalloc, NAME=PATH.so; "
           "all = hakmem, system and every known peer that is installed");
 ABSL_FLAG(std::string, format, "table", "table or json");
+ABSL_FLAG(std::string, json, "", "a file that gets the report in JSON as well");
 
 namespace hak_bench {
 namespace {
@@ -29,7 +31,8 @@ constexpr std::int64_t kMaxRounds = 1000;
 
 std::vector<std::string> KnownFlags(const std::vector<std::string> &own_flags) {
     std::vector<std::string> names = own_flags;
-    for (const char *name : {"cycles", "threads", "rounds", "seed", "allocators", "format"}) {
+    for (const char *name :
+         {"cycles", "threads", "rounds", "seed", "allocators", "format", "json"}) {
         names.emplace_back(name);
     }
     return names;
@@ -53,7 +56,33 @@ std::string DefaultText(const absl::CommandLineFlag &flag, const Defaults &defau
     std::exit(0);
 }
 
+// --quick means --quick=true.
+bool IsSwitch(const std::string &name) { return absl::FindCommandLineFlag(name)->IsOfType<bool>(); }
+
+// What stands behind the equals sign of `argument` (npos: none), else the next one.
+std::string ValueOf(const std::string &name, const std::string &argument, std::size_t equals,
+                    char **next, char **end) {
+    if (equals != std::string::npos) return argument.substr(equals + 1);
+    if (IsSwitch(name)) return "true";
+    if (next == end) UsageError("--" + name + " needs a value");
+    return *next;
+}
+
+// Better before the run than after it.
+void CheckJsonPath(const std::string &path) {
+    if (path.empty()) return;
+    std::FILE *file = std::fopen(path.c_str(), "we");
+    if (file == nullptr) UsageError("cannot write --json=" + path + ": " + std::strerror(errno));
+    std::fclose(file);
+}
+
 } // namespace
+
+std::string FromUsersDirectory(const std::string &path) {
+    const char *directory = std::getenv("BUILD_WORKING_DIRECTORY");
+    if (path.empty() || path[0] == '/' || directory == nullptr) return path;
+    return std::string(directory) + "/" + path;
+}
 
 void UsageError(const std::string &message) {
     std::fprintf(stderr, "%s: %s\n", program_invocation_short_name, message.c_str());
@@ -82,10 +111,8 @@ Options ParseFlagsOrExit(int argc, char **argv, const std::string &usage,
         if (std::find(known.begin(), known.end(), name) == known.end()) {
             UsageError("unknown flag --" + name + "; see --help");
         }
-        if (equals == std::string::npos && i + 1 == argc)
-            UsageError("--" + name + " needs a value");
-        const std::string value =
-            equals == std::string::npos ? argv[++i] : argument.substr(equals + 1);
+        const std::string value = ValueOf(name, argument, equals, argv + i + 1, argv + argc);
+        if (equals == std::string::npos && !IsSwitch(name)) ++i;
         std::string error;
         if (!absl::FindCommandLineFlag(name)->ParseFrom(value, &error)) {
             UsageError("'" + value + "' is no value for --" + name + "; see --help");
@@ -110,6 +137,8 @@ Options ParseFlagsOrExit(int argc, char **argv, const std::string &usage,
         UsageError("--format must be table or json, not '" + format + "'");
     }
     options.json = format == "json";
+    options.json_path = FromUsersDirectory(absl::GetFlag(FLAGS_json));
+    CheckJsonPath(options.json_path);
     return options;
 }
 

@@ -19,8 +19,9 @@ struct Options {
     int threads = 0;
     int rounds = 0;
     std::uint64_t seed = 0;
-    std::string allocators; // as given
-    bool json = false;
+    std::string allocators;      // as given
+    bool json = false;           // in place of the tables
+    std::string json_path;       // where the report in JSON goes as well; empty: nowhere
     std::set<std::string> given; // names of the flags on the command line
 };
 
@@ -39,6 +40,10 @@ struct Defaults {
 // --help prints `usage` and the flags and exits with 0.
 Options ParseFlagsOrExit(int argc, char **argv, const std::string &usage,
                          const std::vector<std::string> &own_flags, const Defaults &defaults);
+
+// `bazel run` starts programs in the runfiles: a path on the command line is meant from where the
+// user stands.
+std::string FromUsersDirectory(const std::string &path);
 
 // A UsageError unless `low` <= `value` <= `high`.
 void CheckRange(const std::string &flag, std::int64_t value, std::int64_t low, std::int64_t high);

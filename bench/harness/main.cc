@@ -1,6 +1,7 @@
 #include "bench/harness/main.h"
 
 #include <cstdio>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -36,10 +37,12 @@ int BenchMain(int argc, char **argv, const Bench &bench) {
         return 1;
     }
     const std::vector<CaseSummary> summaries = Summarize(bench, cases, allocators.found, results);
-    const std::string report = options.json
-                                   ? JsonReport(bench, options, summaries, DescribeMachine())
-                                   : TextReport(bench, options, summaries, DescribeMachine());
-    std::fputs(report.c_str(), stdout);
+    const Machine machine = DescribeMachine();
+    const std::string json = JsonReport(bench, options, summaries, machine);
+    std::fputs(options.json ? json.c_str() : TextReport(bench, options, summaries, machine).c_str(),
+               stdout);
+    if (options.json_path.empty()) return 0;
+    std::ofstream(options.json_path) << json;
     return 0;
 }
 

@@ -67,6 +67,7 @@ std::string TextReport(const Bench &bench, const Options &options,
         "%s, %d cores, Linux %s, THP %s; threads: %d, steps a thread: %s, rounds: %d, seed: %u\n\n",
         machine.cpu, machine.cores, machine.kernel, machine.thp, options.threads, steps,
         options.rounds, options.seed);
+    if (bench.overview) return out + bench.overview(summaries);
     for (const CaseSummary &summary : summaries) {
         const bool own = summary.bench_case.own_report;
         out += own ? bench.case_report(summary) + "\n" : CaseReport(bench, summary);

@@ -142,6 +142,7 @@ std::string JsonReport(const Bench &bench, const Options &options,
     json.BeginArray();
     for (const std::string &sentence : Verdict(summaries)) json.String(sentence);
     json.EndArray();
+    if (bench.add_json) bench.add_json(summaries, &json);
     json.EndObject();
     return json.ToString();
 }

@@ -117,7 +117,8 @@ class Progress {
 Params ChildParams(const Case &bench_case, const Options &options, int round) {
     Params params = bench_case.params;
     if (options.cycles != 0) params["cycles"] = options.cycles;
-    params["threads"] = options.threads;
+    const bool own_threads = params.count("threads") != 0 && options.given.count("threads") == 0;
+    if (!own_threads) params["threads"] = options.threads;
     // Every round has a sequence of its own, the same for all allocators: one lucky layout does
     // not decide.
     params["seed"] = static_cast<std::int64_t>(options.seed + static_cast<std::uint64_t>(round));

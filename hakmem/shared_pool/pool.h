@@ -19,6 +19,8 @@ struct purge_policy {
     size_t purged;      /* units purged in this second */
     size_t refaulted;   /* of these: wanted again */
     size_t extra;       /* units that are kept beyond the base, as purged ones were wanted back */
+    bool backed_off;    /* in this second */
+    unsigned busy;      /* seconds, nearly in a row, in which that was so */
     size_t lowest;      /* fewest resident unused units in this second */
     uint64_t purged_ms; /* when a purge was last done */
     bool wanted;        /* an empty slab was, in this second; set without the lock too */

@@ -12,16 +12,21 @@ static void seconds_pass(struct purge_policy *p, uint64_t seconds) {
     /* What lay unused all the time beyond the base is not needed: half of it goes. */
     size_t unused = p->lowest > BASE_UNITS ? (p->lowest - BASE_UNITS) / 2 : 0;
     p->extra -= unused < p->extra ? unused : p->extra;
+    p->busy = p->backed_off ? p->busy + 1 : p->busy >> n;
+    p->backed_off = false;
     p->lowest = hak_pool.all.resident_free;
     p->purged = p->refaulted = 0;
     p->quiet = load_relaxed(&p->wanted) ? 0 : p->quiet + n;
     store_relaxed(&p->wanted, false);
 }
 
-/* More is kept from now on by what was wanted back, but five times of it at most. */
+/* More is kept from now on by what was wanted back. A burst and then silence must not leave much
+ * behind, as nobody may ever come to look: four times as much only where it goes on for seconds. */
 static void back_off(struct purge_policy *p) {
-    size_t most = 4 * (BASE_UNITS + p->extra);
-    p->extra += p->refaulted < most ? p->refaulted : most;
+    size_t most = RESIDENT_EXTRA_BYTES / SLAB_BYTES << 2 * (p->busy < 8 ? p->busy : 8);
+    if (p->extra < most)
+        p->extra += p->refaulted < most - p->extra ? p->refaulted : most - p->extra;
+    p->backed_off = true;
     p->purged = p->refaulted = 0;
 }
 
@@ -30,7 +35,8 @@ void hak_purge_tick(uint64_t now) {
     /* A superslab's worth of purges, and a tenth wanted back: that is not worth waiting for the
      * second to end. */
     if (p->purged >= SLABS_PER_SUPERSLAB && p->refaulted * 10 > p->purged) back_off(p);
-    if (now - p->second_ms < REFAULT_MS) return;
+    /* Threads read the clock before they come in: one may be late. */
+    if ((int64_t)(now - p->second_ms) < REFAULT_MS) return;
     seconds_pass(p, (now - p->second_ms) / REFAULT_MS);
     p->second_ms = now;
     if (p->scarce && now - p->scarce_ms > SCARCE_MS) {

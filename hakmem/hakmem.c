@@ -182,6 +182,8 @@ static HAK_NOINLINE void free_rarely(void *block) {
     }
     if (large) {
         hak_large_free(block, word, false);
+    } else if (word_is_checked(word)) {
+        hak_front_free_checked(block);
     } else {
         hak_front_free(block, word_class(word));
     }
@@ -190,7 +192,7 @@ static HAK_NOINLINE void free_rarely(void *block) {
 
 void hak_free_slow(void *block) {
     /* The commonest reason first: a class's list is full. */
-    uint32_t c = word_class(registry_word(block));
+    uint32_t c = word_scaled_class(registry_word(block)) >> WORD_SCALE;
     if (HAK_LIKELY(c < CLASSES && hak_front.heap != NULL) && front_enter()) {
         hak_front_free(block, c);
         front_leave();

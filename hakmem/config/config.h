@@ -51,10 +51,12 @@
  * of them. */
 #define FRONT_LOOK_CALLS 16
 #define FRONT_SWEEP_LOOKS 32
-#define FRONT_SWEEP_MS 1000
+#define FRONT_SWEEP_MS 500
 #define FRONT_REST_SWEEPS 2
 /* What nobody wants any more goes back at most so often, in whatever thread looks at the clock. */
 #define TICK_MS 100
+/* Ticks in which a chain in transit must be wanted, or it goes back. */
+#define TICKS_IDLE 8
 /* The sum of a thread's caps in bytes. */
 #define FRONT_THREAD_BYTES (32 * MiB)
 /* What a cap may reach without being counted against the bound that all threads share
@@ -92,6 +94,11 @@
 #define RESIDENT_QUIET_BYTES (1 * MiB)
 /* Units that a tick purges: a call that only wanted a block must not wait for more. */
 #define PURGE_TICK_UNITS 128
+/* Slabs of no thread with at most a quarter of their blocks outside lose their empty pages after so
+ * many ticks, so many slabs at a tick; again when a sixteenth of their blocks more have come. */
+#define SPARSE_TICKS 3
+#define SPARSE_TICK_SLABS 128
+#define SPARSE_STEPS 16u
 /* After address space ran out, empty superslabs are unmapped as they empty for this long. */
 #define SCARCE_MS 10000
 /* Slabs that are wanted back this soon after a purge widen the bound. */

@@ -106,6 +106,19 @@ void hak_warm_pool_give_up""",
         "put": "",
         "scenario": "SharedPool.ARunThatIsPurgedIsNotTaken",
     },
+    "purged_orphan_stays_listed": {
+        "source": "//hakmem/shared_pool:sparse.c",
+        "find": """    hak_orphans_remove(slab);
+    hak_slab_set_owner(slab, &hak_pool.purger);""",
+        "put": "    list_remove(&slab->owned);",
+        "scenario": "SharedPool.ASparseOrphanLosesPagesThatNobodyHolds",
+    },
+    "slab_of_the_purger_is_not_repaired": {
+        "source": "//hakmem/shared_pool:repair.c",
+        "find": "    if (hak_pool.purging) hak_shared_pool_orphan_all(&hak_pool.purger);",
+        "put": "",
+        "scenario": "Fork.BesideAPurgeOfASparseOrphan",
+    },
     # ---- Stock ----
     "stock_without_a_count": {
         "source": "//hakmem/shared_pool:stock.c",
@@ -170,14 +183,26 @@ void hak_warm_pool_give_up""",
         chain = s->chains[n - 1];
         s->bytes -= bytes_of(c, chain);
         store_relaxed(&s->count, n - 1);
+        if (s->idle > n - 1) s->idle = n - 1;
     }
-    lock_release(&s->lock);""",
+    lock_release(&s->lock);
+    if (chain.head != NULL) fetch_sub_relaxed(&total, bytes_of(c, chain));
+    return chain;
+}
+
+struct chain hak_transfer_pop_idle""",
         "put": """    uint32_t n = load_relaxed(&s->count);
     if (n > 0) {
         chain = s->chains[n - 1];
         s->bytes -= bytes_of(c, chain);
         store_relaxed(&s->count, n - 1);
-    }""",
+        if (s->idle > n - 1) s->idle = n - 1;
+    }
+    if (chain.head != NULL) fetch_sub_relaxed(&total, bytes_of(c, chain));
+    return chain;
+}
+
+struct chain hak_transfer_pop_idle""",
         "scenario": "Transfer.EachChainIsPoppedOnce",
     },
     "bound_looked_at_before_the_lock": {

@@ -203,5 +203,24 @@ TEST(Fork, BesideAPurge) {
     });
 }
 
+TEST(Fork, BesideAPurgeOfASparseOrphan) {
+    Explore({
+        [] {
+            dying.SetUp(1);
+            mine.SetUpEmpty();
+            other.SetUpEmpty();
+            in_lists.clear();
+            hak_shared_pool_orphan(dying.s);
+            for (int i = 1; i < SPARSE_TICKS; i++) hak_shared_pool_tick(0);
+        },
+        {
+            Fork,
+            [] { hak_shared_pool_tick(0); },
+        },
+        [] { CheckChild(1); },
+        4,
+    });
+}
+
 } // namespace
 } // namespace interleave

@@ -14,6 +14,7 @@ _SOURCES = [
     "//hakmem/shared_pool:purge.c",
     "//hakmem/shared_pool:repair.c",
     "//hakmem/shared_pool:shared_pool.c",
+    "//hakmem/shared_pool:sparse.c",
     "//hakmem/shared_pool:stock.c",
     "//hakmem/shared_pool:superslab.c",
     "//hakmem/shared_pool:superslab_check.c",

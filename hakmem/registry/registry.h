@@ -23,6 +23,8 @@
 #define WORD_SCALE 5 /* words carry scaled classes (size_class.h) */
 #define WORD_LARGE (1u << 31)
 #define WORD_UNUSED (1u << 30)
+/* With a slab's word: no hot path takes it for one, and the slab's bits say what is free. */
+#define WORD_CHECKED (1u << 29)
 
 struct leaf {
     uint32_t words[LEAF_WORDS];
@@ -50,7 +52,10 @@ void hak_registry_set_record(const void *superslab, void *record);
 HAK_INLINE uint32_t word_of_class(unsigned c) { return (c + 1) << WORD_SCALE; }
 /* The scaled class of a slab's word; beyond the last one's for every other word. */
 HAK_INLINE uint32_t word_scaled_class(uint32_t word) { return word - (1u << WORD_SCALE); }
-HAK_INLINE uint32_t word_class(uint32_t word) { return word_scaled_class(word) >> WORD_SCALE; }
+HAK_INLINE uint32_t word_class(uint32_t word) {
+    return word_scaled_class(word & ~WORD_CHECKED) >> WORD_SCALE;
+}
+HAK_INLINE bool word_is_checked(uint32_t word) { return (word & WORD_CHECKED) != 0; }
 HAK_INLINE bool word_is_large(uint32_t word) { return (word & WORD_LARGE) != 0; }
 HAK_INLINE uint32_t word_large_id(uint32_t word) { return word & ~WORD_LARGE; }
 

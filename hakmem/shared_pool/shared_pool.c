@@ -13,6 +13,7 @@ void hak_pool_acquire(void) {
     lock_acquire(&hak_pool.lock);
     if (HAK_LIKELY(hak_pool.ready)) return;
     for (unsigned c = 0; c < CLASSES; c++) list_init(&hak_pool.partial[c]);
+    list_init(&hak_pool.sparse);
     hak_superslabs_init(&hak_pool.all);
     hak_pool.ready = true;
 }

@@ -36,6 +36,8 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
     store_relaxed(&slab->out, 0);
     slab->low = 0;
     slab->high = 0;
+    slab->checked = false;
+    slab->purged_out = UINT16_MAX;
     list_init(&slab->owned);
     list_init(&slab->listed);
     uint64_t *bits = free_bits(slab);
@@ -56,7 +58,11 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
 static void clear_marks(struct slab *slab) {
     char *block = slab_base(slab);
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
-    for (unsigned i = 0; i < slab->high; i++, block += bytes) *block_cookie(block) = 0;
+    for (unsigned i = 0; i < slab->high; i++, block += bytes) {
+        /* Where pages are gone there is no mark: a look does not bring them back. */
+        if (slab->checked && *block_cookie(block) == 0) continue;
+        *block_cookie(block) = 0;
+    }
 }
 
 void hak_slab_uncarve(struct slab *slab) {
@@ -65,6 +71,53 @@ void hak_slab_uncarve(struct slab *slab) {
     hak_registry_set(slab_base(slab), slab->span, WORD_UNUSED);
     store_relaxed(&slab->span, 0);
     store_relaxed(&slab->capacity, 0);
+}
+
+/* No block of [first, end) is outside. */
+static bool all_free(const uint64_t *bits, size_t first, size_t end) {
+    for (size_t i = first; i < end;) {
+        unsigned shift = (unsigned)i % 64;
+        size_t n = end - i < 64u - shift ? end - i : 64u - shift;
+        uint64_t mask = (n == 64 ? UINT64_MAX : ((uint64_t)1 << n) - 1) << shift;
+        if ((load_relaxed(&bits[i / 64]) & mask) != mask) return false;
+        i += n;
+    }
+    return true;
+}
+
+size_t hak_slab_free_pages(const struct slab *slab, size_t offset, size_t page, size_t *bytes) {
+    const uint64_t *bits = free_bits(slab);
+    size_t block_bytes = hak_size_class[slab->class_index].block_bytes, capacity = slab->capacity;
+    size_t end = (size_t)slab->span * SLAB_BYTES, start = 0;
+    *bytes = 0;
+    for (offset = align_up(offset, page); offset < end; offset += page) {
+        size_t first = offset / block_bytes, last = (offset + page - 1) / block_bytes + 1;
+        if (last > capacity) last = capacity;
+        if (all_free(bits, first, last)) {
+            if (*bytes == 0) start = offset;
+            *bytes += page;
+        } else if (*bytes != 0) {
+            break;
+        }
+    }
+    return start;
+}
+
+void hak_slab_set_checked(struct slab *slab) {
+    slab->checked = true;
+    hak_registry_set(slab_base(slab), slab->span, word_of_class(slab->class_index) | WORD_CHECKED);
+}
+
+void hak_slab_restore_marks(struct slab *slab, uint64_t cookie) {
+    char *block = slab_base(slab);
+    const uint64_t *bits = free_bits(slab);
+    size_t bytes = hak_size_class[slab->class_index].block_bytes;
+    for (unsigned i = 0; i < slab->high; i++, block += bytes) {
+        bool here = (load_relaxed(&bits[i / 64]) >> i % 64 & 1) != 0;
+        if (here) *block_cookie(block) = block_mark(block, cookie);
+    }
+    hak_registry_set(slab_base(slab), slab->span, word_of_class(slab->class_index));
+    slab->checked = false;
 }
 
 void hak_slab_set_owner(struct slab *slab, struct slab_owner *owner) {
@@ -270,10 +323,9 @@ bool hak_slab_agrees(const struct slab *slab) {
         here += popcount(free);
     }
     for (unsigned i = 0; i < slab->span; i++) {
-        if (registry_word(slab_base(slab) + i * SLAB_BYTES) != word_of_class(slab->class_index) ||
-            slab[i].head != slab->index) {
-            return false;
-        }
+        uint32_t word = word_of_class(slab->class_index) | (slab->checked ? WORD_CHECKED : 0);
+        if (registry_word(slab_base(slab) + i * SLAB_BYTES) != word) return false;
+        if (slab[i].head != slab->index) return false;
     }
     return here + slab->out == slab->capacity;
 }

@@ -141,11 +141,9 @@ void hak_warm_pool_give_up""",
     },
     "word_of_a_large_block_goes_after_the_range": {
         "source": "//hakmem/large:cache.c",
-        "find": """    store_relaxed(&r->base, NULL);
-    store_relaxed(&r->bytes, (size_t)0);""",
-        "put": """    store_relaxed(&r->base, NULL);
-    hak_registry_set(base, 1, 0);
-    store_relaxed(&r->bytes, (size_t)0);""",
+        "find": "    hak_os_discard(base, bytes);",
+        "put": """    hak_os_discard(base, bytes);
+    hak_registry_set(base, 1, 0);""",
         "scenario": "Registry.AnAddressGoesFromALargeBlockToAnother",
     },
     # ---- Large ----

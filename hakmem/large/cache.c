@@ -39,16 +39,16 @@ static void release(void) { lock_release(&cache.lock); }
 
 /* ---- Sizes ---------------------------------------------------------------------------------- */
 
-size_t hak_large_cache_round(size_t bytes) {
+size_t hak_large_round_any(size_t bytes) {
     size_t page = hak_os_page_bytes();
     bytes = align_up(bytes == 0 ? 1 : bytes, page);
     if (bytes > LARGE_CACHED_MAX) return bytes;
-    size_t step = (size_t)1 << (log2_floor(bytes) - 3);
+    size_t step = large_step(bytes);
     return align_up(bytes, step > page ? step : page);
 }
 
 static bool is_cacheable(size_t bytes) {
-    return bytes <= LARGE_CACHED_MAX && bytes == hak_large_cache_round(bytes);
+    return bytes <= LARGE_CACHED_MAX && bytes == large_round(bytes);
 }
 
 static unsigned size_of(size_t bytes) {
@@ -79,7 +79,7 @@ struct large *hak_large_cache_take_kept(size_t bytes, size_t align) {
     uint32_t *newest = &cache.newest_kept_of[size_of(bytes)];
     uint32_t id = load_relaxed(newest);
     for (unsigned n = 0; id != 0 && n < LARGE_HINTS; n++) {
-        struct large *r = hak_large_record(id);
+        struct large *r = large_record(id);
         uint32_t older = load_relaxed(&r->older);
         if (make_live(r, bytes, align)) {
             store_relaxed(newest, older);
@@ -95,8 +95,7 @@ bool hak_large_cache_keep(struct large *r) {
     if (large_kind(state) != LARGE_LIVE_KEPT) return false;
     uint32_t *newest = &cache.newest_kept_of[size_of(load_relaxed(&r->bytes))];
     store_relaxed(&r->turn, load_relaxed(&cache.turn));
-    uint32_t older = load_relaxed(newest);
-    if (older != r->id) store_relaxed(&r->older, older);
+    store_relaxed(&r->older, load_relaxed(newest));
     if (!cas_acq_rel(&r->state, &state, large_state(state, LARGE_KEPT))) return false;
     store_relaxed(newest, r->id);
     return true;
@@ -199,6 +198,8 @@ static bool admit(struct large *r, struct list *out) {
 /* Purges a mapping but for the ends of what the program knew of. False: the kernel refused. */
 static bool purge(struct large *r) {
     size_t end = end_bytes();
+    r->asked = align_up(r->asked, hak_os_page_bytes());
+    r->dirty = align_up(r->dirty, hak_os_page_bytes());
     if (r->dirty > r->asked) {
         if (!hak_os_purge(r->base + r->asked, r->dirty - r->asked)) return false;
         r->dirty = r->asked;

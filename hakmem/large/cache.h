@@ -11,13 +11,14 @@
 #define HAKMEM_LARGE_CACHE_H_
 
 #include "hakmem/base/base.h"
+#include "hakmem/config/config.h"
 #include "hakmem/large/record.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-/* The mapping for a block of `bytes`: at most an eighth larger, or to the next page. */
-size_t hak_large_cache_round(size_t bytes);
+/* As large_round. */
+size_t hak_large_round_any(size_t bytes);
 /* A kept mapping of `bytes` (rounded) at a multiple of `align`, live now. Lock-free. NULL: none. */
 struct large *hak_large_cache_take_kept(size_t bytes, size_t align);
 /* The same, of all kinds. `*purged`: it was, and hak_large_cache_clear_ends makes it zero.
@@ -47,5 +48,15 @@ void hak_large_cache_unlock(void);
 #ifdef __cplusplus
 }
 #endif
+
+/* An eighth of the power of two at or below `bytes`. */
+HAK_INLINE size_t large_step(size_t bytes) { return (size_t)1 << (log2_floor(bytes) - 3); }
+
+/* The mapping for a block of `bytes`: at most an eighth larger, or to the next page. */
+HAK_INLINE size_t large_round(size_t bytes) {
+    /* The commonest first: such steps are whole pages. */
+    bool common = bytes >= LARGE_COMMON_FROM && bytes <= LARGE_CACHED_MAX;
+    return HAK_LIKELY(common) ? align_up(bytes, large_step(bytes)) : hak_large_round_any(bytes);
+}
 
 #endif

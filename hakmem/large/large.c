@@ -21,9 +21,9 @@ static void set_asked(struct large *r, size_t bytes) {
 
 void *hak_large_take(size_t bytes) {
     if (bytes > LARGE_CACHED_MAX) return NULL;
-    struct large *r = hak_large_cache_take_kept(hak_large_cache_round(bytes), SLAB_BYTES);
+    struct large *r = hak_large_cache_take_kept(large_round(bytes), SLAB_BYTES);
     if (r == NULL) return NULL;
-    set_asked(r, in_pages(bytes));
+    set_asked(r, bytes);
     return load_relaxed(&r->base);
 }
 
@@ -56,7 +56,7 @@ void *hak_large_alloc(size_t bytes, size_t align, bool aside, bool *zero) {
     *zero = false;
     if (bytes > PTRDIFF_MAX || align > PTRDIFF_MAX) return NULL;
     if (align < SLAB_BYTES) align = SLAB_BYTES;
-    size_t rounded = hak_large_cache_round(bytes), asked = in_pages(bytes);
+    size_t rounded = large_round(bytes), asked = in_pages(bytes);
     if (!aside) {
         bool purged = false;
         struct large *r = hak_large_cache_take_kept(rounded, align);
@@ -76,7 +76,7 @@ void *hak_large_alloc(size_t bytes, size_t align, bool aside, bool *zero) {
 
 /* The record of the mapping that starts at `block`, live or not; NULL: none does. */
 static struct large *record_at(const void *block, uint32_t word) {
-    struct large *r = hak_large_record(word_large_id(word));
+    struct large *r = large_record(word_large_id(word));
     return r == NULL || load_relaxed(&r->base) != block ? NULL : r;
 }
 
@@ -162,7 +162,7 @@ void *hak_large_resize(void *block, uint32_t word, size_t bytes) {
     struct large *r = live_record(block, word);
     if (r == NULL || bytes > PTRDIFF_MAX) return NULL;
     size_t old = load_relaxed(&r->bytes);
-    size_t rounded = hak_large_cache_round(bytes);
+    size_t rounded = large_round(bytes);
     if (rounded == old) return block;
     hak_large_cache_leave(r);
     char *base = block;
@@ -170,7 +170,7 @@ void *hak_large_resize(void *block, uint32_t word, size_t bytes) {
     if (base == NULL) return NULL;
     store_relaxed(&r->bytes, rounded);
     if (r->dirty > rounded) r->dirty = rounded;
-    set_asked(r, in_pages(bytes));
+    set_asked(r, bytes);
     large_begin(r, LARGE_LIVE);
     if (rounded > old && rounded >= LARGE_HUGE_FROM && !r->huge) {
         r->huge = true;

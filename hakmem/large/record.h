@@ -35,19 +35,30 @@ struct large {
     struct list by_size; /* parked ones of a size; the cache's lock */
 };
 
+#define RECORDS_PER_CHUNK 512u
+#define RECORD_CHUNKS ((1u << 24) / RECORDS_PER_CHUNK)
+
 #ifdef __cplusplus
 extern "C" {
 #endif
+extern struct large *hak_large_chunks[RECORD_CHUNKS];
+
 /* A record without a mapping; NULL: out of memory. */
 struct large *hak_large_record_take(void);
 void hak_large_record_free(struct large *r);
-/* The record of a number; NULL: there is none. */
-struct large *hak_large_record(uint32_t id);
 /* Sums of bytes by kind. */
 void hak_large_record_sums(uint64_t bytes_of[LARGE_KIND_MASK + 1]);
 #ifdef __cplusplus
 }
 #endif
+
+/* The record of a number; NULL: there is none. */
+HAK_INLINE struct large *large_record(uint32_t id) {
+    if (HAK_UNLIKELY(id / RECORDS_PER_CHUNK >= RECORD_CHUNKS)) return NULL;
+    /* Acquire pairs with the publication in hak_large_record_take. */
+    struct large *chunk = load_acquire(&hak_large_chunks[id / RECORDS_PER_CHUNK]);
+    return chunk == NULL ? NULL : &chunk[id % RECORDS_PER_CHUNK];
+}
 
 HAK_INLINE enum large_kind large_kind(uint32_t state) {
     return (enum large_kind)(state & LARGE_KIND_MASK);

@@ -121,6 +121,11 @@
 #define LARGE_HINTS 4
 /* What was not freed between two ticks is purged. */
 #define LARGE_TICK_MS 500
+/* Bytes that are purged then, but for the rest of a mapping: a call that only wanted a block must
+ * not wait for more. */
+#define LARGE_TICK_BYTES (16 * MiB)
+/* Where the process may have so much address space only, parked mappings have that part of it. */
+#define LARGE_SPACE_SHARE 8
 /* Frees of a kept mapping between two looks at the clock for that. */
 #define LARGE_TICK_FREES 64
 /* A block that grows from here on lies at a multiple of a huge page, and from there on the kernel

@@ -24,7 +24,9 @@ static struct {
     uint64_t kept_bytes, parked_bytes;
     uint32_t turn;      /* counts puts and ticks: read without the lock too */
     uint32_t tick_turn; /* of the last tick */
-    uint64_t tick_ms;   /* of the last tick; read without the lock too */
+    uint64_t tick_ms;   /* of the last tick; read without the lock too, as is the next */
+    uint64_t
+        parked_max; /* for parked_bytes; set by the first tick, which is before the first put */
 } cache;
 
 static void acquire(void) {
@@ -209,7 +211,7 @@ static bool purge(struct large *r) {
 
 /* Purges a mapping and parks it; what is too much then goes. */
 static void park(struct large *r) {
-    if (r->bytes > hak_options.large_cache_mapped_mb * MiB || !purge(r)) {
+    if (r->bytes > load_relaxed(&cache.parked_max) || !purge(r)) {
         hak_large_cache_drop(r);
         return;
     }
@@ -217,8 +219,8 @@ static void park(struct large *r) {
     acquire();
     enlist_parked(r);
     for (;;) {
-        bool over = cache.parked_count > LARGE_CACHE_ENTRIES ||
-                    cache.parked_bytes > hak_options.large_cache_mapped_mb * MiB;
+        bool over =
+            cache.parked_count > LARGE_CACHE_ENTRIES || cache.parked_bytes > cache.parked_max;
         struct large *oldest = of_listed(cache.parked.next);
         if (over) delist_parked(oldest, LARGE_NONE);
         release();
@@ -304,17 +306,25 @@ void hak_large_cache_leave(struct large *r) {
 }
 
 void hak_large_cache_tick(uint64_t now) {
-    if (now - load_relaxed(&cache.tick_ms) < LARGE_TICK_MS) return;
+    if ((int64_t)(now - load_relaxed(&cache.tick_ms)) < LARGE_TICK_MS) return;
     struct list idle, old;
     list_init(&idle);
     list_init(&old);
     acquire();
     store_relaxed(&cache.tick_ms, now);
+    uint64_t most = hak_options.large_cache_mapped_mb * MiB;
+    uint64_t share = hak_os_address_space_limit() / LARGE_SPACE_SHARE;
+    store_relaxed(&cache.parked_max, most < share ? most : share);
+    uint64_t idle_bytes = 0;
     for (struct list *l = cache.kept.next, *next; l != &cache.kept; l = next) {
         next = l->next;
         struct large *r = of_listed(l);
-        if ((int32_t)(load_relaxed(&r->turn) - cache.tick_turn) < 0) evict(r, &idle);
+        if ((int32_t)(load_relaxed(&r->turn) - cache.tick_turn) >= 0) continue;
+        if (idle_bytes >= LARGE_TICK_BYTES) break;
+        idle_bytes += r->bytes;
+        evict(r, &idle);
     }
+    /* What is left was not freed since the last tick, and is still so at the next. */
     store_relaxed(&cache.turn, cache.turn + 1);
     cache.tick_turn = cache.turn;
     uint64_t ttl_ms = hak_options.large_cache_ttl_sec * 1000;

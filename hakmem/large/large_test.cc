@@ -2,6 +2,7 @@
 #include "hakmem/large/large.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
@@ -283,6 +284,33 @@ TEST_F(Large, WhatTheProgramWasToldOfIsPurgedToo) {
     give(c);
 }
 
+/* The size of the process. */
+size_t mapped_bytes() {
+    size_t pages = 0;
+    FILE *statm = fopen("/proc/self/statm", "r");
+    EXPECT_EQ(fscanf(statm, "%zu", &pages), 1);
+    fclose(statm);
+    return pages * hak_os_page_bytes();
+}
+
+TEST_F(Large, ALimitOfAddressSpaceIsNotSpentOnTheCache) {
+    if (mapped_bytes() > 8 * GiB) GTEST_SKIP() << "a sanitizer has more than the limit";
+    rlimit before;
+    ASSERT_EQ(getrlimit(RLIMIT_AS, &before), 0);
+    rlimit tight = {8 * GiB, before.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_AS, &tight), 0);
+    hak_options.large_cache_mapped_mb = 4096;
+    hak_large_tick(clock_ms() + LARGE_TICK_MS); /* looks at the limit */
+    std::vector<char *> blocks;
+    for (int i = 0; i < 30; i++) blocks.push_back(allocate(96 * MiB));
+    for (char *b : blocks) give(b);
+    EXPECT_LE(stats().cached_bytes, 1 * GiB);
+    EXPECT_GE(stats().cached_bytes, 1 * GiB - 96 * MiB);
+    EXPECT_EQ(setrlimit(RLIMIT_AS, &before), 0);
+    hak_options.large_cache_mapped_mb = 1024;
+    hak_large_tick(clock_ms() + 2 * LARGE_TICK_MS);
+}
+
 TEST_F(Large, WhatIsNotUsedIsPurgedInTime) {
     give(allocate(4 * MiB));
     EXPECT_EQ(stats().kept_bytes, 4 * MiB);
@@ -368,15 +396,6 @@ bool for_ever; /* all after it fail too */
 bool fail_the_kth(os_call) {
     calls_until_failure--;
     return calls_until_failure == 0 || (for_ever && calls_until_failure < 0);
-}
-
-/* The size of the process, without what metadata took. */
-size_t mapped_bytes() {
-    size_t pages = 0;
-    FILE *statm = fopen("/proc/self/statm", "r");
-    EXPECT_EQ(fscanf(statm, "%zu", &pages), 1);
-    fclose(statm);
-    return pages * hak_os_page_bytes();
 }
 
 /* Allocates, resizes and frees; whatever is refused leaves what was. */

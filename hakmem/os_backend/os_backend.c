@@ -5,6 +5,7 @@
 #include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -140,6 +141,14 @@ bool hak_os_move(void *base, size_t from_bytes, void *to, size_t to_bytes) {
     if (moved == MAP_FAILED && holds(to, word)) hak_os_discard_untouched(to, to_bytes);
     errno = saved;
     return moved != MAP_FAILED;
+}
+
+size_t hak_os_address_space_limit(void) {
+    int saved = errno;
+    struct rlimit limit;
+    bool bounded = getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+    errno = saved;
+    return bounded ? (size_t)limit.rlim_cur : SIZE_MAX;
 }
 
 /* ---- Metadata: chunks that are filled from the bottom, never emptied ------------------------ */

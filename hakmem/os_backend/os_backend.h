@@ -47,6 +47,9 @@ void hak_os_ask_huge(void *base, size_t bytes);
  * and then the range may be anyone's already. */
 bool hak_os_move(void *base, size_t from_bytes, void *to, size_t to_bytes);
 
+/* Bytes of address space that the process may have; SIZE_MAX: no limit. */
+size_t hak_os_address_space_limit(void);
+
 /* Zeroed memory for metadata, aligned to 64 bytes, never given back: its users recycle records
  * themselves. It lies between guard pages, as long as the process has mappings for them.
  * Lock-free, so usable from anywhere. NULL when refused. */

@@ -249,13 +249,13 @@ size_t hak_usable_size(const void *block) {
 }
 
 /* No more of the block is waste than a fresh one might have. */
-static bool rounds_to(size_t size, size_t bytes) {
+HAK_INLINE bool rounds_to(size_t size, size_t bytes) {
     return size <= bytes && bytes - size <= size / 3 + 64;
 }
 
 /* A slab's block stays where it is while at least half of it serves: a copy would cost more than
  * the bytes are worth, and a program that goes on shrinking moves at each halving only. */
-static bool stays(size_t size, size_t bytes) {
+HAK_INLINE bool stays(size_t size, size_t bytes) {
     return size <= bytes && (size >= bytes / 2 || bytes <= LINE_BYTES);
 }
 
@@ -263,7 +263,7 @@ static bool stays(size_t size, size_t bytes) {
  * asked for. */
 static bool some_waste;
 
-static void note_size(size_t size, size_t bytes) {
+HAK_INLINE void note_size(size_t size, size_t bytes) {
     if (HAK_LIKELY(rounds_to(size, bytes)) || load_relaxed(&some_waste)) return;
     store_relaxed(&some_waste, true);
 }
@@ -368,38 +368,40 @@ static HAK_NOINLINE void *realloc_slow(void *block, size_t size) {
     return moved;
 }
 
-/* The address is the start of a block of class `c`, as the registry says of its 64 KiB. */
-static inline bool starts_block(const void *block, unsigned c) {
-    const struct size_class *sc = &hak_size_class[c];
-    if (HAK_UNLIKELY(sc->span != 1)) {
-        struct slab *slab = hak_slab_of(block);
-        unsigned w;
-        uint64_t bit;
-        return slab != NULL && hak_slab_find(slab, block, &w, &bit) == SLAB_OK;
-    }
-    /* A slab of one unit: the place in it needs no record. */
-    size_t offset = (uintptr_t)block & (SLAB_BYTES - 1);
-    uint32_t index = size_class_index(c, offset);
-    return index < sc->capacity && index * (size_t)sc->block_bytes == offset;
+/* The block is free, as far as its mark says. */
+HAK_INLINE bool seems_free(const void *block, const struct lists *lists) {
+    return HAK_CHECKS &&
+           *block_cookie((void *)(uintptr_t)block) == block_mark(block, lists->cookie);
+}
+
+/* A block that stays, in a slab of several units. */
+static HAK_NOINLINE void *realloc_in_run(void *block, size_t size) {
+    struct slab *slab = hak_slab_of(block);
+    unsigned w;
+    uint64_t bit;
+    bool here = slab != NULL && hak_slab_find(slab, block, &w, &bit) == SLAB_OK;
+    if (HAK_UNLIKELY(!here || seems_free(block, hak_front.lists))) return realloc_slow(block, size);
+    note_size(size, hak_size_class[load_relaxed(&slab->class_index)].block_bytes);
+    return block;
 }
 
 void *hak_realloc(void *block, size_t size) {
-    /* The commonest reason first: a small block that stays. What looks like a mistake, or has no
-     * lists to ask, is looked at below. */
+    /* The commonest reason first: a block that stays. What looks like a mistake, or has no lists to
+     * ask, is looked at in realloc_slow. */
     struct lists *lists = hak_front.lists;
     uint32_t scaled_class = word_scaled_class(registry_word_aligned(block));
-    if (HAK_LIKELY(scaled_class < lists->end && size != 0)) {
-        unsigned c = scaled_class >> CLASS_SCALE;
-        size_t bytes = hak_size_class[c].block_bytes;
-        bool here = stays(size, bytes) && starts_block(block, c);
-        bool marked =
-            HAK_CHECKS && here && *block_cookie(block) == block_mark(block, lists->cookie);
-        if (HAK_LIKELY(here && !marked)) {
-            note_size(size, bytes);
-            return block;
-        }
-    }
-    return realloc_slow(block, size);
+    if (HAK_UNLIKELY(scaled_class >= lists->end || size == 0)) return realloc_slow(block, size);
+    const struct size_class *sc = &hak_size_class[scaled_class >> CLASS_SCALE];
+    size_t bytes = sc->block_bytes;
+    if (!stays(size, bytes)) return realloc_slow(block, size);
+    if (HAK_UNLIKELY(sc->span != 1)) return realloc_in_run(block, size);
+    /* A slab of one unit: that this is the start of a block needs no record. */
+    size_t offset = (uintptr_t)block & (SLAB_BYTES - 1);
+    size_t index = size_class_index(scaled_class >> CLASS_SCALE, offset);
+    bool here = index < sc->capacity && index * bytes == offset;
+    if (HAK_UNLIKELY(!here || seems_free(block, lists))) return realloc_slow(block, size);
+    note_size(size, bytes);
+    return block;
 }
 
 void *hak_reallocarray(void *block, size_t count, size_t size) {

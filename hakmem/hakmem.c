@@ -379,7 +379,8 @@ static HAK_NOINLINE void *realloc_in_run(void *block, size_t size) {
     struct slab *slab = hak_slab_of(block);
     unsigned w;
     uint64_t bit;
-    bool here = slab != NULL && hak_slab_find(slab, block, &w, &bit) == SLAB_OK;
+    bool here = slab != NULL && hak_slab_find(slab, block, &w, &bit) == SLAB_OK &&
+                !hak_slab_has(slab, w, bit);
     if (HAK_UNLIKELY(!here || seems_free(block, hak_front.lists))) return realloc_slow(block, size);
     note_size(size, hak_size_class[load_relaxed(&slab->class_index)].block_bytes);
     return block;
@@ -395,11 +396,17 @@ void *hak_realloc(void *block, size_t size) {
     size_t bytes = sc->block_bytes;
     if (!stays(size, bytes)) return realloc_slow(block, size);
     if (HAK_UNLIKELY(sc->span != 1)) return realloc_in_run(block, size);
-    /* A slab of one unit: that this is the start of a block needs no record. */
+    /* A slab of one unit is its own head, and its place is the block's address without the rest. */
     size_t offset = (uintptr_t)block & (SLAB_BYTES - 1);
     size_t index = size_class_index(scaled_class >> CLASS_SCALE, offset);
     bool here = index < sc->capacity && index * bytes == offset;
     if (HAK_UNLIKELY(!here || seems_free(block, lists))) return realloc_slow(block, size);
+    struct superslab *ss = hak_registry_record(block);
+    if (HAK_UNLIKELY(ss == NULL)) return realloc_slow(block, size);
+    size_t unit = (uintptr_t)block >> SLAB_SHIFT & (SLABS_PER_SUPERSLAB - 1);
+    uint64_t free = load_relaxed(&ss->free_bits[unit][index / 64]) |
+                    load_relaxed(&ss->remote_bits[unit][index / 64]);
+    if (HAK_UNLIKELY((free >> index % 64 & 1) != 0)) return realloc_slow(block, size);
     note_size(size, bytes);
     return block;
 }

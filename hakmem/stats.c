@@ -25,7 +25,7 @@ static void collect(struct hak_stats *s) {
     uint64_t moving = s->front_bytes + s->transfer_bytes;
     s->live_bytes = large.live_bytes + (pool.live_bytes > moving ? pool.live_bytes - moving : 0);
     s->free_bytes = pool.free_bytes;
-    s->resident_free_bytes = pool.resident_free_bytes + large.cached_bytes;
+    s->resident_free_bytes = pool.resident_free_bytes + large.kept_bytes;
     s->mapped_bytes = pool.superslabs * SUPERSLAB_BYTES + large.live_bytes + large.cached_bytes;
     s->metadata_bytes = hak_os_meta_bytes();
     s->large_bytes = large.live_bytes;

@@ -53,13 +53,15 @@ TEST_F(Options, HaveTheDocumentedDefaults) {
 }
 
 TEST_F(Options, AreTakenInSilenceWhenTheyAreGood) {
-    EXPECT_EQ(parse({"HAKMEM_STATS=1", "HAKMEM_WARM_POOL_STATS=1", "HAKMEM_WARM_POOL_SIZE=3",
-                     "HAKMEM_WARM_POOL_PREFILL=0", "HAKMEM_FRONT_MAX_MB=1048576",
-                     "HAKMEM_SUPERSLAB_MAX_CACHED=7", "HAKMEM_SUPERSLAB_MAX_MEMORY_MB=99",
-                     "HAKMEM_SUPERSLAB_TTL_SEC=86400", "HAKMEM_SS_PREFAULT=1",
-                     "HAKMEM_SS_LAZY_ZERO=1", "HAKMEM_PREWARM_SUPERSLABS=4096",
-                     "HAKMEM_PREWARM_SUPERSLABS_C0=5", "HAKMEM_PREWARM_SUPERSLABS_C7=0006"}),
-              "");
+    EXPECT_EQ(
+        parse({"HAKMEM_STATS=1", "HAKMEM_WARM_POOL_STATS=1", "HAKMEM_WARM_POOL_SIZE=3",
+               "HAKMEM_WARM_POOL_PREFILL=0", "HAKMEM_FRONT_MAX_MB=1048576",
+               "HAKMEM_SUPERSLAB_MAX_CACHED=7", "HAKMEM_SUPERSLAB_MAX_MEMORY_MB=99",
+               "HAKMEM_SUPERSLAB_TTL_SEC=86400", "HAKMEM_LARGE_CACHE_MB=0",
+               "HAKMEM_LARGE_CACHE_MAPPED_MB=2048", "HAKMEM_LARGE_CACHE_TTL_SEC=3",
+               "HAKMEM_SS_PREFAULT=1", "HAKMEM_SS_LAZY_ZERO=1", "HAKMEM_PREWARM_SUPERSLABS=4096",
+               "HAKMEM_PREWARM_SUPERSLABS_C0=5", "HAKMEM_PREWARM_SUPERSLABS_C7=0006"}),
+        "");
     EXPECT_EQ(hak_options.stats, 1u);
     EXPECT_EQ(hak_options.warm_pool_stats, 1u);
     EXPECT_EQ(hak_options.warm_pool_size, 3u);
@@ -68,6 +70,9 @@ TEST_F(Options, AreTakenInSilenceWhenTheyAreGood) {
     EXPECT_EQ(hak_options.superslab_max_cached, 7u);
     EXPECT_EQ(hak_options.superslab_max_memory_mb, 99u);
     EXPECT_EQ(hak_options.superslab_ttl_sec, 86400u);
+    EXPECT_EQ(hak_options.large_cache_mb, 0u);
+    EXPECT_EQ(hak_options.large_cache_mapped_mb, 2048u);
+    EXPECT_EQ(hak_options.large_cache_ttl_sec, 3u);
     EXPECT_EQ(hak_options.ss_prefault, 1u);
     EXPECT_EQ(hak_options.ss_lazy_zero, 1u);
     EXPECT_EQ(hak_options.prewarm_superslabs, 4096u);

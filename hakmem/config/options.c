@@ -13,6 +13,9 @@ struct options hak_options = {
     .superslab_max_memory_mb = 16,
     .superslab_ttl_sec = 10,
     .purge = 1,
+    .large_cache_mb = 64,
+    .large_cache_mapped_mb = 1024,
+    .large_cache_ttl_sec = 10,
 };
 
 struct option {
@@ -40,6 +43,9 @@ static const struct option OPTIONS[] = {
     {"SUPERSLAB_MAX_MEMORY_MB", &hak_options.superslab_max_memory_mb, 0, 1 << 20, NULL},
     {"SUPERSLAB_TTL_SEC", &hak_options.superslab_ttl_sec, 0, 86400, NULL},
     {"PURGE", &hak_options.purge, 0, 1, NULL},
+    {"LARGE_CACHE_MB", &hak_options.large_cache_mb, 0, 1 << 20, NULL},
+    {"LARGE_CACHE_MAPPED_MB", &hak_options.large_cache_mapped_mb, 0, 1 << 20, NULL},
+    {"LARGE_CACHE_TTL_SEC", &hak_options.large_cache_ttl_sec, 0, 86400, NULL},
     {"SS_PREFAULT", &hak_options.ss_prefault, 0, 1, NULL},
     {"SS_LAZY_ZERO", &hak_options.ss_lazy_zero, 0, 1, NULL},
     {"PREWARM_SUPERSLABS", &hak_options.prewarm_superslabs, 0, PREWARM_MAX, NULL},

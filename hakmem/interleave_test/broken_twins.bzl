@@ -153,26 +153,39 @@ void hak_warm_pool_give_up""",
         "scenario": "Registry.AnAddressGoesFromASuperslabToALargeBlock",
     },
     "word_of_a_large_block_goes_after_the_range": {
-        "source": "//hakmem/large:large.c",
-        "find": "    if (aside || !cache_put(block, bytes)) hak_os_discard(block, bytes);",
-        "put": """    if (aside || !cache_put(block, bytes)) hak_os_discard(block, bytes);
-    hak_registry_set(block, 1, 0);""",
+        "source": "//hakmem/large:cache.c",
+        "find": "    hak_os_discard(base, bytes);",
+        "put": """    hak_os_discard(base, bytes);
+    hak_registry_set(base, 1, 0);""",
         "scenario": "Registry.AnAddressGoesFromALargeBlockToAnother",
     },
     # ---- Large ----
     "record_stack_without_a_count": {
-        "source": "//hakmem/large:large.c",
+        "source": "//hakmem/large:record.c",
         "find": "((top >> 32) + 1) << 32",
         "put": "(top >> 32) << 32",
         "scenario": "Large.ARecordIsTakenOnce",
     },
     "live_is_tested_and_cleared_in_two_steps": {
         "source": "//hakmem/large:large.c",
-        "find": "    if (HAK_UNLIKELY(exchange_acq_rel(&r->live, 0u) != 1)) {",
-        "put": """    bool was_live = load_relaxed(&r->live) == 1;
-    store_relaxed(&r->live, 0u);
+        "find": "    if (HAK_UNLIKELY(!large_change(r, LARGE_LIVE, LARGE_NONE))) {",
+        "put": """    bool was_live = large_kind(load_relaxed(&r->state)) == LARGE_LIVE;
+    large_set(r, LARGE_NONE);
     if (!was_live) {""",
         "scenario": "Large.ADoubleFreeIsSeen",
+    },
+    "kept_mapping_is_taken_in_two_steps": {
+        "source": "//hakmem/large:cache.c",
+        "find": "           cas_acq_rel(&r->state, &state, large_state(state, LARGE_LIVE_KEPT));",
+        "put": "           (store_release(&r->state, large_state(state, LARGE_LIVE_KEPT)), true);",
+        "scenario": "LargeCache.AKeptMapping*",
+    },
+    "room_is_taken_in_two_steps": {
+        "source": "//hakmem/large:cache.c",
+        "find": "    } else if (large_change(r, LARGE_LIVE_KEPT, LARGE_LIVE)) {",
+        "put": """    } else if (large_kind(load_relaxed(&r->state)) == LARGE_LIVE_KEPT) {
+        large_set(r, LARGE_LIVE);""",
+        "scenario": "LargeCache.RoomIsTakenBesideAFree",
     },
     # ---- Transfer ----
     "pop_without_the_lock": {

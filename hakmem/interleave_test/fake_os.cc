@@ -108,6 +108,8 @@ bool hak_os_purge(void *base, size_t bytes) {
 }
 
 bool hak_os_populate(void *, size_t) { return true; }
+size_t hak_os_address_space_limit(void) { return SIZE_MAX; }
+void hak_os_ask_huge(void *, size_t) {}
 bool hak_os_resize(void *, size_t, size_t) { return false; }
 bool hak_os_move(void *, size_t, void *, size_t) { return false; }
 

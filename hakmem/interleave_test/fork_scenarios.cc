@@ -152,7 +152,7 @@ TEST(Fork, FreesTheListsOfAThreadBesideOthersInSlowPaths) {
 /* The cache is locked by prepare; records and words are not. */
 TEST(Fork, BesideLargeBlocksThatComeAndGo) {
     static auto large = [] {
-        bool zero;
+        bool zero = false;
         void *block = hak_large_alloc(2 * MEDIUM_MAX, 1, false, &zero);
         REQUIRE(block != nullptr);
         return block;

@@ -2,8 +2,11 @@
 #include "hakmem/os_backend/os_backend.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -109,12 +112,43 @@ bool hak_os_resize(void *base, size_t from_bytes, size_t to_bytes) {
     return ok;
 }
 
-bool hak_os_move(void *base, size_t from_bytes, void *to, size_t to_bytes) {
-    if (hak_os_refused(OS_REMAP)) return false;
+void hak_os_ask_huge(void *base, size_t bytes) {
+    if (hak_os_refused(OS_HUGE)) return;
     int saved = errno;
+    madvise(base, bytes, MADV_HUGEPAGE);
+    errno = saved;
+}
+
+/* The word at `address` is `word`, whatever is mapped there: only the kernel may look. */
+static bool holds(uint32_t *address, uint32_t word) {
+    struct timespec none = {0, 0};
+    /* Waits, for no time, if the word is as expected; another answer if it is not, or no memory. */
+    return syscall(SYS_futex, address, FUTEX_WAIT_PRIVATE, word, &none, NULL, 0) == -1 &&
+           errno == ETIMEDOUT;
+}
+
+/* mremap unmaps its target before it does anything that may fail, but not before everything. What
+ * the range held tells whose it is now: nobody else writes the same random word there. */
+bool hak_os_move(void *base, size_t from_bytes, void *to, size_t to_bytes) {
+    if (hak_os_refused(OS_REMAP)) {
+        hak_os_discard_untouched(to, to_bytes);
+        return false;
+    }
+    int saved = errno;
+    uint32_t word = (uint32_t)hak_os_random() | 1;
+    *(volatile uint32_t *)to = word;
     void *moved = mremap(base, from_bytes, to_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+    if (moved == MAP_FAILED && holds(to, word)) hak_os_discard_untouched(to, to_bytes);
     errno = saved;
     return moved != MAP_FAILED;
+}
+
+size_t hak_os_address_space_limit(void) {
+    int saved = errno;
+    struct rlimit limit;
+    bool bounded = getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+    errno = saved;
+    return bounded ? (size_t)limit.rlim_cur : SIZE_MAX;
 }
 
 /* ---- Metadata: chunks that are filled from the bottom, never emptied ------------------------ */

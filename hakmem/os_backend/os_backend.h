@@ -11,7 +11,7 @@
 
 #include "hakmem/base/base.h"
 
-enum os_call { OS_MAP, OS_UNMAP, OS_PURGE, OS_POPULATE, OS_REMAP, OS_META };
+enum os_call { OS_MAP, OS_UNMAP, OS_PURGE, OS_POPULATE, OS_REMAP, OS_HUGE, OS_META };
 
 #ifdef __cplusplus
 extern "C" {
@@ -40,8 +40,15 @@ bool hak_os_purge(void *base, size_t bytes);
 bool hak_os_populate(void *base, size_t bytes);
 /* Grows or shrinks a mapping where it is. */
 bool hak_os_resize(void *base, size_t from_bytes, size_t to_bytes);
-/* Moves a mapping's pages to `to`, a range that hak_os_map gave and nobody has touched. */
+/* Asks for huge pages from now on, where the kernel has them. */
+void hak_os_ask_huge(void *base, size_t bytes);
+/* Moves a mapping's pages to `to`, a range of `to_bytes` that hak_os_map gave and nobody has
+ * touched. False: nothing was moved, and `to` is unmapped: the kernel may do that before it fails,
+ * and then the range may be anyone's already. */
 bool hak_os_move(void *base, size_t from_bytes, void *to, size_t to_bytes);
+
+/* Bytes of address space that the process may have; SIZE_MAX: no limit. */
+size_t hak_os_address_space_limit(void);
 
 /* Zeroed memory for metadata, aligned to 64 bytes, never given back: its users recycle records
  * themselves. It lies between guard pages, as long as the process has mappings for them.

@@ -134,8 +134,25 @@ TEST_F(OsBackend, EveryFailureKeepsErrno) {
     EXPECT_FALSE(hak_os_purge(odd, page_));
     EXPECT_FALSE(hak_os_populate(odd, page_));
     EXPECT_FALSE(hak_os_resize(odd, page_, 2 * page_));
-    EXPECT_FALSE(hak_os_move(odd, page_, odd, 2 * page_));
+    void *to = hak_os_map(2 * page_, page_);
+    EXPECT_FALSE(hak_os_move(odd, page_, to, 2 * page_));
     EXPECT_EQ(errno, 4321);
+}
+
+TEST_F(OsBackend, AMoveThatFailsLeavesNoTarget) {
+    char *from = static_cast<char *>(hak_os_map(4 * page_, page_));
+    ASSERT_NE(from, nullptr);
+    from[0] = 0x55;
+    /* Two mappings in one range: the kernel moves but one. */
+    ASSERT_EQ(mprotect(from + page_, page_, PROT_READ), 0);
+    char *to = static_cast<char *>(hak_os_map(8 * page_, page_));
+    ASSERT_NE(to, nullptr);
+    EXPECT_FALSE(hak_os_move(from, 4 * page_, to, 8 * page_));
+    EXPECT_EQ(from[0], 0x55);
+    unsigned char resident[8];
+    EXPECT_EQ(mincore(to, page_, resident), -1);
+    EXPECT_EQ(errno, ENOMEM);
+    EXPECT_TRUE(hak_os_unmap(from, 4 * page_));
 }
 
 TEST_F(OsBackend, MetadataIsZeroAndAlignedTo64) {
@@ -321,13 +338,15 @@ TEST_F(OsBackend, TheFaultHookMakesEachCallFailAndNothingElse) {
     failing = OS_META;
     EXPECT_EQ(hak_os_meta_alloc(64), nullptr);
     EXPECT_EQ(errno, 99);
-    EXPECT_EQ(asked, 7);
+    EXPECT_EQ(asked, 8); /* a refused move gives its target back */
     EXPECT_EQ(hak_os_purged_bytes(), purged);
     for (size_t i = 0; i < 16 * page_; i += 512) ASSERT_EQ(base[i], 0x66);
 
     hak_os_set_fault(nullptr);
     EXPECT_NE(hak_os_meta_alloc(64), nullptr);
     EXPECT_TRUE(hak_os_purge(base, 16 * page_));
+    to = static_cast<char *>(hak_os_map(16 * page_, page_));
+    ASSERT_NE(to, nullptr);
     EXPECT_TRUE(hak_os_move(base, 16 * page_, to, 16 * page_));
     EXPECT_TRUE(hak_os_resize(to, 16 * page_, 8 * page_));
     EXPECT_TRUE(hak_os_unmap(to, 8 * page_));

@@ -108,7 +108,20 @@ void Grow(Piece *piece) {
     Mark(*piece);
 }
 
+// Whether the kernel gives address space that no memory stands behind (vm.overcommit_memory).
+bool MayBeSparse() {
+    int mode = 0;
+    std::FILE *file = std::fopen("/proc/sys/vm/overcommit_memory", "r");
+    const bool known = file != nullptr && std::fscanf(file, "%d", &mode) == 1;
+    if (file != nullptr) std::fclose(file);
+    return !known || mode != 2;
+}
+
 void Walk(const Options &options) {
+    if (!MayBeSparse()) {
+        std::fprintf(stderr, "address space: not walked, vm.overcommit_memory is 2\n");
+        return;
+    }
     const Baseline baseline;
     const std::size_t resident = ResidentBytes();
     const std::uint64_t metadata = Stats().metadata_bytes;

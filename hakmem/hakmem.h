@@ -62,7 +62,7 @@ HAK_API void *hak_aligned_alloc(size_t alignment, size_t size);
 HAK_API int hak_posix_memalign(void **out, size_t alignment, size_t size);
 
 /* Bytes of `block` that may be used: at least what was asked for, the same at every call,
- * at most n + n/3 + 4 KiB. NULL gives 0. */
+ * at most n + n/3 + an OS page. NULL gives 0. */
 HAK_API size_t hak_usable_size(const void *block);
 
 /* ---- Memory kept and given back -------------------------------------------------------- */

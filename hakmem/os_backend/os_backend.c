@@ -17,6 +17,7 @@
 
 static os_fault_fn fault_hook;
 static uint64_t purged_bytes;
+static size_t page_bytes; /* 0: not asked yet */
 
 void hak_os_set_fault(os_fault_fn fault) { store_release(&fault_hook, fault); }
 
@@ -26,15 +27,16 @@ bool hak_os_refused(enum os_call call) {
 }
 
 size_t hak_os_page_bytes(void) {
-    static size_t cached;
-    size_t bytes = load_relaxed(&cached);
+    size_t bytes = load_relaxed(&page_bytes);
     if (bytes == 0) {
         long answer = sysconf(_SC_PAGESIZE);
         bytes = answer > 0 ? (size_t)answer : 4 * KiB;
-        store_relaxed(&cached, bytes);
+        store_relaxed(&page_bytes, bytes);
     }
     return bytes;
 }
+
+void hak_os_set_page_bytes(size_t bytes) { store_relaxed(&page_bytes, bytes); }
 
 static void *map_pages(size_t bytes, int protection) {
     int saved = errno;

@@ -58,6 +58,8 @@ uint64_t hak_os_random(void);
 /* Test hook: asked before each call; true makes that call fail as if the kernel had refused. */
 typedef bool (*os_fault_fn)(enum os_call call);
 void hak_os_set_fault(os_fault_fn fault);
+/* Test hook, before the first use: pages are of so many bytes, a multiple of the kernel's. */
+void hak_os_set_page_bytes(size_t bytes);
 
 #ifdef __cplusplus
 }

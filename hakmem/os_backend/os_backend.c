@@ -9,6 +9,7 @@
 
 #include "hakmem/base/atomic.h"
 #include "hakmem/config/config.h"
+#include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/discard.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -75,14 +76,27 @@ static void *map_or_take(size_t bytes, size_t align) {
     return base != NULL ? base : hak_os_take_discarded(bytes, align);
 }
 
-void *hak_os_map(size_t bytes, size_t align) {
+void *hak_os_reserve(size_t bytes, size_t align) {
     return hak_os_refused(OS_MAP) ? NULL : map_or_take(bytes, align);
 }
 
-bool hak_os_unmap(void *base, size_t bytes) {
+void *hak_os_map(size_t bytes, size_t align) {
+    if (!hak_budget_take(bytes)) return NULL;
+    void *base = hak_os_reserve(bytes, align);
+    if (base == NULL) hak_budget_give(bytes);
+    return base;
+}
+
+bool hak_os_release(void *base, size_t bytes) {
     if (hak_os_refused(OS_UNMAP) || !hak_os_unmap_pages(base, bytes)) return false;
     fetch_add_relaxed(&purged_bytes, bytes);
     hak_os_retry_discarded(false);
+    return true;
+}
+
+bool hak_os_unmap(void *base, size_t bytes) {
+    if (!hak_os_release(base, bytes)) return false;
+    hak_budget_give(bytes);
     return true;
 }
 
@@ -105,9 +119,12 @@ bool hak_os_populate(void *base, size_t bytes) {
 
 bool hak_os_resize(void *base, size_t from_bytes, size_t to_bytes) {
     if (hak_os_refused(OS_REMAP)) return false;
+    if (to_bytes > from_bytes && !hak_budget_take(to_bytes - from_bytes)) return false;
     int saved = errno;
     bool ok = mremap(base, from_bytes, to_bytes, 0) != MAP_FAILED;
     errno = saved;
+    if (ok && to_bytes < from_bytes) hak_budget_give(from_bytes - to_bytes);
+    if (!ok && to_bytes > from_bytes) hak_budget_give(to_bytes - from_bytes);
     return ok;
 }
 
@@ -116,7 +133,9 @@ bool hak_os_move(void *base, size_t from_bytes, void *to, size_t to_bytes) {
     int saved = errno;
     void *moved = mremap(base, from_bytes, to_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to);
     errno = saved;
-    return moved != MAP_FAILED;
+    if (moved == MAP_FAILED) return false;
+    hak_budget_give(from_bytes);
+    return true;
 }
 
 /* ---- Metadata: chunks that are filled from the bottom, never emptied ------------------------ */
@@ -188,6 +207,7 @@ void *hak_os_meta_alloc(size_t bytes) {
         next->used = 64 + bytes;
         if (cas_acq_rel(&meta_current, &chunk, next)) {
             fetch_add_relaxed(&meta_total, next->bytes);
+            hak_budget_add(next->bytes);
             return (char *)next + 64;
         }
         /* Another thread was first: use its chunk. */

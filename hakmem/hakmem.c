@@ -1,7 +1,8 @@
 /* START HERE: the API; chooses the path by size and by registry word.
  *
  *   malloc: hot path, else allocate(): slab classes from the front, larger ones from large;
- *           when both refuse, give everything back that is free and try once more.
+ *           when both refuse, give everything back that is free and try once more, and again as
+ *           long as the program's callback makes room.
  *   free:   hot path, else by word: a slab's block to the front, a large one to large.
  *   A call that comes in while its thread is in a slow path (a signal handler), after the thread's
  *   end, or among the first frees of one without a heap, is served aside: a mapping of its own,
@@ -15,6 +16,8 @@
 #include "hakmem/hot_path.h"
 #include "hakmem/large/large.h"
 #include "hakmem/lifecycle.h"
+#include "hakmem/limit.h"
+#include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/shared_pool/shared_pool.h"
 
@@ -62,13 +65,24 @@ static void *allocate_once(size_t size, size_t align, bool *zero) {
     return block;
 }
 
+/* Bytes that must be resident to serve a request. */
+static size_t needed(size_t size, size_t align) {
+    unsigned c = fits_slab(size, align) ? class_for(size, align) : CLASSES;
+    return c < CLASSES ? hak_size_class[c].span * SLAB_BYTES : size;
+}
+
 /* Out of memory: everything that is free goes back, so that what is asked for may fit. */
-static void reclaim(void) {
+static void reclaim(size_t bytes) {
     if (!front_enter()) return;
     hak_front_drain_transfer();
     hak_front_flush();
     hak_large_trim(0);
-    hak_shared_pool_release_address_space();
+    /* Where the limit is the reason, address space may stay. */
+    if (hak_budget_left() < bytes) {
+        hak_shared_pool_trim(0);
+    } else {
+        hak_shared_pool_release_address_space();
+    }
     front_leave();
 }
 
@@ -77,9 +91,11 @@ static void *allocate(size_t size, size_t align, bool *zero) {
     if (HAK_LIKELY((size | align) >> ADDRESS_BITS == 0)) {
         void *block = allocate_once(size, align, zero);
         if (HAK_LIKELY(block != NULL)) return block;
-        reclaim();
-        block = allocate_once(size, align, zero);
-        if (block != NULL) return block;
+        do {
+            reclaim(needed(size, align));
+            block = allocate_once(size, align, zero);
+            if (block != NULL) return block;
+        } while (hak_limit_ask(size));
     }
     errno = ENOMEM;
     return NULL;

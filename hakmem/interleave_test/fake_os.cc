@@ -99,6 +99,9 @@ bool hak_os_unmap(void *base, size_t bytes) {
     return true;
 }
 
+/* The budget has no limit here. */
+void *hak_os_reserve(size_t bytes, size_t align) { return hak_os_map(bytes, align); }
+bool hak_os_release(void *base, size_t bytes) { return hak_os_unmap(base, bytes); }
 void hak_os_discard(void *base, size_t bytes) { hak_os_unmap(base, bytes); }
 
 bool hak_os_purge(void *base, size_t bytes) {

@@ -5,6 +5,8 @@
  *      none --map--> clean (no pages, reads as zero) --touch--> resident
  *      resident --purge--> clean            clean or resident --unmap--> none
  *
+ * What hak_os_map gives counts as resident against the budget (budget.h), until it is unmapped or
+ * discarded; what hak_os_reserve gives is for its user to count.
  * Every call reports failure by its return value and then has changed nothing. All keep errno. */
 #ifndef HAKMEM_OS_BACKEND_OS_BACKEND_H_
 #define HAKMEM_OS_BACKEND_OS_BACKEND_H_
@@ -21,9 +23,12 @@ extern "C" {
 size_t hak_os_page_bytes(void);
 
 /* A clean range of `bytes` (a multiple of the page size) aligned to `align` (a power of two,
- * at least a page). NULL when the kernel refuses. */
+ * at least a page). NULL when the kernel refuses, or the budget. */
 void *hak_os_map(size_t bytes, size_t align);
 bool hak_os_unmap(void *base, size_t bytes);
+/* The same without counting: address space that is cut up and used bit by bit. */
+void *hak_os_reserve(size_t bytes, size_t align);
+bool hak_os_release(void *base, size_t bytes);
 /* Unmaps a range that nobody will ask for again, now or later: what the kernel will not unmap (the
  * process is out of mappings) loses its pages but the first, and waits; where nothing else can be
  * mapped, it is mapped again. Lock-free. */
@@ -65,6 +70,8 @@ uint64_t hak_os_random(void);
 /* Test hook: asked before each call; true makes that call fail as if the kernel had refused. */
 typedef bool (*os_fault_fn)(enum os_call call);
 void hak_os_set_fault(os_fault_fn fault);
+/* Test hook, before the first use: pages are of so many bytes, a multiple of the kernel's. */
+void hak_os_set_page_bytes(size_t bytes);
 
 #ifdef __cplusplus
 }

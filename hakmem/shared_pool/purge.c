@@ -188,7 +188,7 @@ size_t hak_shared_pool_release_address_space(void) {
     bytes += unmap_dropped();
     /* The rest of the region too: nothing was cut from it yet. */
     size_t rest = (size_t)(all->region_end - all->region);
-    if (rest != 0 && hak_os_unmap(all->region, rest)) {
+    if (rest != 0 && hak_os_release(all->region, rest)) {
         all->region = all->region_end = NULL;
         bytes += rest;
     }

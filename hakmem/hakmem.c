@@ -188,15 +188,19 @@ static HAK_NOINLINE void free_rarely(void *block) {
     front_leave();
 }
 
-void hak_free_slow(void *block) {
-    /* The commonest reason first: a class's list is full. */
-    uint32_t c = word_class(registry_word(block));
+static HAK_NOINLINE void free_into_front(void *block, uint32_t word) {
+    uint32_t c = word_class(word);
     if (HAK_LIKELY(c < CLASSES && hak_front.heap != NULL) && front_enter()) {
         hak_front_free(block, c);
         front_leave();
         return;
     }
     free_rarely(block);
+}
+
+void hak_free_slow(void *block, uint32_t word) {
+    if ((word & WORD_RUN) && HAK_LIKELY(front_push_medium(block, word))) return;
+    free_into_front(block, word);
 }
 
 void hak_free(void *block) { hot_free(block); }

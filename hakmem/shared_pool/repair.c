@@ -52,6 +52,7 @@ static void repair_superslab(struct superslab *ss) {
 
 void hak_shared_pool_repair(struct slab_owner *mine) {
     hak_pool_acquire();
+    hak_slab_forked();
     store_relaxed(&hak_pool.orphans.pending, NULL);
     hak_stock_forget();
     if (mine != NULL) store_relaxed(&mine->pending, NULL);

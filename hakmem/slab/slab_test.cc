@@ -197,7 +197,7 @@ TEST_F(Slab, IsFoundFromEveryAddressInItsRun) {
     for (size_t at = 0; at < 16 * SLAB_BYTES; at += 4093) ASSERT_EQ(hak_slab_of(base + at), s);
     EXPECT_EQ(hak_slab_of(base - 1), nullptr);
     EXPECT_EQ(hak_slab_of(base + 16 * SLAB_BYTES), nullptr);
-    EXPECT_EQ(registry_word(base + 15 * SLAB_BYTES), word_of_class(c));
+    EXPECT_EQ(registry_word(base + 15 * SLAB_BYTES), hak_slab_word(c, 15));
     hak_slab_uncarve(s);
     EXPECT_EQ(hak_slab_of(base), nullptr);
 }
@@ -319,7 +319,7 @@ TEST_F(Slab, AListStopsAtTheBlockAtFault) {
             if (!last || list.size() == 1)
                 *reinterpret_cast<char **>(list[i]) = last ? nullptr : list[i + 1];
         }
-        return hak_slab_give_list(s, list[0], count, result);
+        return hak_slab_give_list(s, list[0], count, 0, result);
     };
     std::vector<char *> b = take(s, 6);
     size_t count = 0;

@@ -41,6 +41,13 @@ uint32_t hak_slab_word(unsigned c, unsigned unit) {
     return word | (uint32_t)at << WORD_FIRST_SHIFT | (uint32_t)(end - first) << WORD_COUNT_SHIFT;
 }
 
+const struct slab *hak_slab_last_of(const void *address) {
+    struct superslab *ss = hak_registry_record(address);
+    if (ss == NULL) return NULL;
+    size_t index = ((uintptr_t)address >> SLAB_SHIFT) & (SLABS_PER_SUPERSLAB - 1);
+    return &ss->slabs[load_relaxed(&ss->slabs[index].head)];
+}
+
 void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
     const struct size_class *sc = &hak_size_class[c];
     struct superslab *ss = slab_superslab(slab);

@@ -90,6 +90,10 @@ extern "C" {
 /* The slab around a block's address; NULL when there is none in use. Any pointer value. */
 struct slab *hak_slab_of(const void *address);
 
+/* The slab that was around the address last, for messages; NULL when it is in no superslab. What
+ * it was carved for, and how many of its blocks were ever out, still stand in it. */
+const struct slab *hak_slab_last_of(const void *address);
+
 /* In a forked child: bits and marks of the slabs that are in use were copied page by page while
  * other threads wrote them, and need not agree. A new epoch begins. */
 void hak_slab_forked(void);

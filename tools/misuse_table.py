@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Commits every misuse of hakmem/misuse_test, each in a process of its own, and holds the answers to
-what the cases and docs/hardening.md say.
+"""Commits every misuse of hakmem/misuse_test, each in a process of its own, and holds the answers
+to what the cases and docs/hardening.md say.
 
-    tools/misuse_table.py MISUSE LIBRARY DOC            runs them in every mode; exit code 1: a fault
+    tools/misuse_table.py MISUSE LIBRARY DOC
+        runs them in every mode; exit code 1: something is not as it should be
     tools/misuse_table.py MISUSE LIBRARY DOC --write [NAME=PEER ...]
-                                                        writes the table into DOC
+        writes the table into DOC
 
-MISUSE and LIBRARY are what //hakmem/misuse_test:misuse and //hakmem:libhakmem.so build. A PEER is an
-allocator's library to preload, or nothing, for the C library's own. Without peers --write leaves
+MISUSE and LIBRARY are what //hakmem/misuse_test:misuse and //hakmem:libhakmem.so build. A PEER is
+an allocator's library to preload, or nothing, for the C library's own. Without peers --write leaves
 their columns as they are: what is not installed everywhere is run on demand only.
 """
 

@@ -132,7 +132,7 @@ class State {
         hak_slab_check_invariant(s);
         FUZZ_CHECK(s->owner == &owners[model.owner] && s->span == span);
         for (unsigned unit = i; unit < i + span; unit++) {
-            FUZZ_CHECK(registry_word(Base(unit)) == word_of_class(model.c));
+            FUZZ_CHECK(registry_word(Base(unit)) == hak_slab_word(model.c, unit - i));
             FUZZ_CHECK(hak_slab_of(Base(unit) + SLAB_BYTES - 1) == s);
         }
     }
@@ -239,7 +239,7 @@ class State {
         }
         if (given == 0 && head == nullptr) return;
         slab_result result;
-        void *rest = hak_slab_give_list(&ss->slabs[i], head, &count, &result);
+        void *rest = hak_slab_give_list(&ss->slabs[i], head, &count, 0, &result);
         slab_result expected = last == nullptr || !inside ? SLAB_OK
                                : fault == nullptr         ? SLAB_INTERIOR
                                                           : SLAB_DOUBLE_FREE;

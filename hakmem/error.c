@@ -28,20 +28,31 @@ static void describe_large(struct hak_error *error, uint32_t word) {
     error->large = true;
 }
 
-void hak_error_describe(struct hak_error *error) {
-    uint32_t word = registry_word(error->address);
-    if (word != 0 && word_is_large(word)) {
-        describe_large(error, word);
-        return;
-    }
-    struct slab *slab = word_class(word) < CLASSES ? hak_slab_of(error->address) : NULL;
-    if (slab == NULL) return;
+/* The block's place in its slab, or in the slab that was there last. */
+static bool describe_block(struct hak_error *error, const struct slab *slab, unsigned blocks) {
     /* The slab may end while this reads it; what is said of it is in its bounds all the same. */
     unsigned c = load_relaxed(&slab->class_index);
     size_t offset = (size_t)((const char *)error->address - slab_base(slab));
-    if (size_class_index(c, offset) >= hak_size_class[c].capacity) return; /* behind the last */
-    error->owner = owner_of(slab);
+    uint32_t index = size_class_index(c, offset);
+    error->block = NULL;
+    error->block_bytes = 0;
+    if (index >= blocks) return false;
     error->size_class = (int)c;
     error->block_bytes = hak_size_class[c].block_bytes;
-    error->block = slab_base(slab) + size_class_index(c, offset) * error->block_bytes;
+    error->block = slab_base(slab) + index * error->block_bytes;
+    return true;
+}
+
+void hak_error_describe(struct hak_error *error) {
+    uint32_t word = registry_word(error->address);
+    if (word_is_large(word)) {
+        describe_large(error, word);
+    } else if (word == WORD_UNUSED) {
+        const struct slab *slab = hak_slab_last_of(error->address);
+        if (slab != NULL) describe_block(error, slab, slab->high);
+    } else if (word_class(word) < CLASSES) {
+        const struct slab *slab = hak_slab_of(error->address);
+        if (slab == NULL || !describe_block(error, slab, load_relaxed(&slab->capacity))) return;
+        error->owner = owner_of(slab);
+    }
 }

@@ -214,10 +214,8 @@ static HAK_NOINLINE void free_rarely(void *block) {
     front_leave();
 }
 
-void hak_free_slow(void *block) {
-    /* The commonest reason first: a class's list is full. */
-    uint32_t word = registry_word(block);
-    uint32_t c = word_scaled_class(word) >> WORD_SCALE; /* none of a checked word */
+static HAK_NOINLINE void free_into_front(void *block, uint32_t word) {
+    uint32_t c = word_is_checked(word) ? CLASSES : word_class(word);
     if (HAK_LIKELY(c < CLASSES && hak_front.heap != NULL) && front_enter()) {
         hak_front_free(block, c);
         front_leave();
@@ -225,6 +223,12 @@ void hak_free_slow(void *block) {
     }
     if (word_is_large(word) && hak_large_give(block, word)) return;
     free_rarely(block);
+}
+
+void hak_free_slow(void *block, uint32_t word) {
+    bool run = (word & (WORD_RUN | WORD_CHECKED)) == WORD_RUN;
+    if (run && HAK_LIKELY(front_push_medium(block, word))) return;
+    free_into_front(block, word);
 }
 
 void hak_free(void *block) { hot_free(block); }
@@ -388,8 +392,7 @@ static HAK_NOINLINE void *realloc_slow(void *block, size_t size) {
 
 /* The block is free, as far as its mark says. */
 HAK_INLINE bool seems_free(const void *block, const struct lists *lists) {
-    return HAK_CHECKS &&
-           *block_cookie((void *)(uintptr_t)block) == block_mark(block, lists->cookie);
+    return HAK_CHECKS && block_may_be_marked(block) && block_is_marked(block, lists->cookie);
 }
 
 /* A block that stays, in a slab of several units. */
@@ -408,15 +411,16 @@ void *hak_realloc(void *block, size_t size) {
     /* The commonest reason first: a block that stays. What looks like a mistake, or has no lists to
      * ask, is looked at in realloc_slow. */
     struct lists *lists = hak_front.lists;
-    uint32_t scaled_class = word_scaled_class(registry_word_aligned(block));
-    if (HAK_UNLIKELY(scaled_class >= lists->end || size == 0)) return realloc_slow(block, size);
-    const struct size_class *sc = &hak_size_class[scaled_class >> CLASS_SCALE];
+    uint32_t word = registry_word(block), c = word_class(word);
+    bool slow = c >= CLASSES || word_is_checked(word) || lists->end == 0 || size == 0;
+    if (HAK_UNLIKELY(slow)) return realloc_slow(block, size);
+    const struct size_class *sc = &hak_size_class[c];
     size_t bytes = sc->block_bytes;
     if (!stays(size, bytes)) return realloc_slow(block, size);
     if (HAK_UNLIKELY(sc->span != 1)) return realloc_in_run(block, size);
     /* A slab of one unit is its own head, and its place is the block's address without the rest. */
     size_t offset = (uintptr_t)block & (SLAB_BYTES - 1);
-    size_t index = size_class_index(scaled_class >> CLASS_SCALE, offset);
+    size_t index = size_class_index(c, offset);
     bool here = index < sc->capacity && index * bytes == offset;
     if (HAK_UNLIKELY(!here || seems_free(block, lists))) return realloc_slow(block, size);
     struct superslab *ss = hak_registry_record(block);

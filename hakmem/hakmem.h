@@ -116,7 +116,7 @@ enum hak_owner {
     HAK_OWNER_NONE, /* no slab: a large block, or none of hakmem's */
     HAK_OWNER_THIS_THREAD,
     HAK_OWNER_OTHER_THREAD,
-    HAK_OWNER_ENDED_THREAD
+    HAK_OWNER_ENDED_THREAD /* none now: the thread has ended, or gave the slab up */
 };
 
 /* What is known of a mistake. Strings are constant and stay. Later versions add fields at the

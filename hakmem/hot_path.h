@@ -9,8 +9,8 @@
 
 /* Any size, when the hot path has no block for it. NULL and ENOMEM. */
 void *hak_malloc_slow(size_t size);
-/* Any pointer that the hot path refused. */
-void hak_free_slow(void *block);
+/* Any pointer that the hot path refused, and its word. */
+void hak_free_slow(void *block, uint32_t word);
 /* As hak_malloc_slow, at a multiple of `align`, a power of two. */
 void *hak_aligned_slow(size_t align, size_t size);
 
@@ -33,13 +33,14 @@ HAK_INLINE void *hot_malloc(size_t size) {
 }
 
 HAK_INLINE void hot_free(void *block) {
-    if (HAK_UNLIKELY(!front_push(block))) hak_free_slow(block);
+    uint32_t word = registry_word(block);
+    if (HAK_UNLIKELY(!front_push_of(block, word))) hak_free_slow(block, word);
 }
 
 /* Sizes of small blocks are compared by class, which is what new made of them. */
 HAK_INLINE void hot_delete_sized(void *block, size_t size) {
-    bool known = size <= SMALL_MAX &&
-                 word_scaled_class(registry_word_aligned(block)) == scaled_class_of_small(size);
+    bool known =
+        size <= SMALL_MAX && registry_word(block) == word_of_class(0) + scaled_class_of_small(size);
     if (HAK_LIKELY(known)) {
         hot_free(block);
     } else {

@@ -29,10 +29,10 @@ def span_of(size):
     raise ValueError(f"no span suits blocks of {size} bytes")
 
 
-def print_table(name, sizes, last, step):
-    print(f"const uint16_t {name} = {{")
+def print_table(kind, name, sizes, last, step, scale):
+    print(f"const {kind} {name} = {{")
     wanted = [max(n, 1) for n in range(0, last + 1, step)]
-    row = [next(c for c, s in enumerate(sizes) if s >= n) << CLASS_SCALE for n in wanted]
+    row = [next(c for c, s in enumerate(sizes) if s >= n) << scale for n in wanted]
     for i in range(0, len(row), 15):
         print("    " + ", ".join(map(str, row[i : i + 15])) + ",")
     print("};")
@@ -50,9 +50,10 @@ def main():
         capacity = min(span * SLAB // size, SLAB_BLOCKS_MAX)
         print(f"    {{{size}, {capacity}, {span}, {-(-(1 << 40) // size)}ull}},")
     print("};\n")
-    print_table("hak_scaled_class_small[SMALL_MAX / 16 + 1]", sizes, 1 << 10, 16)
+    print_table("uint8_t", "hak_class_small[SMALL_MAX + 1]", sizes, 1 << 10, 1, 3)
     print()
-    print_table("hak_scaled_class_middle[MIDDLE_MAX / 128 + 1]", sizes, 32 << 10, 128)
+    middle = "hak_scaled_class_middle[MIDDLE_MAX / 128 + 1]"
+    print_table("uint16_t", middle, sizes, 32 << 10, 128, CLASS_SCALE)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@
 #define HAK_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define HAK_NOINLINE __attribute__((noinline))
 #define HAK_COLD __attribute__((noinline, cold))
+/* The compiler forgets what it knows of the variable. */
+#define hak_opaque(n) __asm__("" : "+r"(n))
 #define HAK_INLINE static inline __attribute__((always_inline))
 
 /* Asserts what only a bug of ours can break. Debug builds only. */

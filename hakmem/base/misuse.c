@@ -40,7 +40,7 @@ static const char *const OWNERS[] = {
     [HAK_OWNER_NONE] = "none",
     [HAK_OWNER_THIS_THREAD] = "this thread",
     [HAK_OWNER_OTHER_THREAD] = "another thread",
-    [HAK_OWNER_ENDED_THREAD] = "a thread that has ended",
+    [HAK_OWNER_ENDED_THREAD] = "a thread that has ended or gave it up",
 };
 
 /* ---- A line for people ---------------------------------------------------------------------- */

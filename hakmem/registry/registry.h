@@ -3,7 +3,9 @@
  *   top[address >> 30] -> leaf (1 GiB): words[16384], one for each 64 KiB; records[512]
  *
  *   word = 0                        not ours
- *          (class + 1) << 5         a slab of that class, whoever owns it
+ *          (class + 1) << 5         a slab of that class, of one unit, whoever owns it
+ *          the same | WORD_RUN ...  a unit of a slab of more than one: with the place of the first
+ *                                   block that begins in it, and how many do
  *          WORD_UNUSED              a slab of ours that holds no blocks now
  *          WORD_LARGE | id          the first 64 KiB of a large block
  *
@@ -25,6 +27,10 @@
 #define WORD_UNUSED (1u << 30)
 /* With a slab's word: no hot path takes it for one, and the slab's bits say what is free. */
 #define WORD_CHECKED (1u << 29)
+#define WORD_RUN (1u << 28)
+#define WORD_FIRST_SHIFT 16 /* 7 bits: of the first block, in RUN_GRAIN bytes from the unit */
+#define WORD_COUNT_SHIFT 23 /* 4 bits: blocks that begin in the unit */
+#define RUN_GRAIN 512
 
 struct leaf {
     uint32_t words[LEAF_WORDS];
@@ -50,35 +56,28 @@ void hak_registry_set_record(const void *superslab, void *record);
 #endif
 
 HAK_INLINE uint32_t word_of_class(unsigned c) { return (c + 1) << WORD_SCALE; }
-/* The scaled class of a slab's word; beyond the last one's for every other word. */
-HAK_INLINE uint32_t word_scaled_class(uint32_t word) { return word - (1u << WORD_SCALE); }
+/* The class of a slab's word; beyond the last one for every other word. */
 HAK_INLINE uint32_t word_class(uint32_t word) {
-    return word_scaled_class(word & ~WORD_CHECKED) >> WORD_SCALE;
+    return word < WORD_UNUSED ? ((word & 0xffff) - (1u << WORD_SCALE)) >> WORD_SCALE : UINT32_MAX;
 }
+/* Of a unit of a run: where its first block begins, bytes, and how many begin. */
+HAK_INLINE uint32_t word_first(uint32_t word) {
+    return (word >> WORD_FIRST_SHIFT & 127) * RUN_GRAIN;
+}
+HAK_INLINE uint32_t word_count(uint32_t word) { return word >> WORD_COUNT_SHIFT & 15; }
 HAK_INLINE bool word_is_checked(uint32_t word) { return (word & WORD_CHECKED) != 0; }
 HAK_INLINE bool word_is_large(uint32_t word) { return (word & WORD_LARGE) != 0; }
 HAK_INLINE uint32_t word_large_id(uint32_t word) { return word & ~WORD_LARGE; }
 
-/* The word for any pointer value; 0 when it is not ours. `a` is the address turned right by `shift`
- * bits: one that is not aligned to them is beyond the table then. */
-HAK_INLINE uint32_t registry_word_turned(uintptr_t a, unsigned shift) {
-    uintptr_t top = a >> (LEAF_SHIFT - shift);
+/* The word for any pointer value; 0 when it is not ours. */
+HAK_INLINE uint32_t registry_word(const void *address) {
+    uintptr_t a = (uintptr_t)address, top = a >> LEAF_SHIFT;
     if (HAK_UNLIKELY(top >= TOP_ENTRIES)) return 0;
     /* Relaxed: a leaf is zero-filled by the kernel before its address is stored, and what the
      * word says about a block reached this thread together with the block's address. */
     uintptr_t biased = load_relaxed(&hak_registry_top[top]);
     if (HAK_UNLIKELY(biased == 0)) return 0;
-    return load_relaxed((uint32_t *)(biased + (a >> (SLAB_SHIFT - shift)) * sizeof(uint32_t)));
-}
-
-HAK_INLINE uint32_t registry_word(const void *address) {
-    return registry_word_turned((uintptr_t)address, 0);
-}
-
-/* 0 also for an address that is not a multiple of BLOCK_MIN. */
-HAK_INLINE uint32_t registry_word_aligned(const void *address) {
-    uintptr_t a = (uintptr_t)address;
-    return registry_word_turned(a >> 4 | a << 60, 4);
+    return load_relaxed((uint32_t *)(biased + (a >> SLAB_SHIFT) * sizeof(uint32_t)));
 }
 
 #endif

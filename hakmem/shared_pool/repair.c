@@ -56,6 +56,7 @@ void hak_shared_pool_repair(struct slab_owner *mine) {
     /* The slab whose pages another thread was purging. */
     if (hak_pool.purging) hak_shared_pool_orphan_all(&hak_pool.purger);
     hak_pool_acquire();
+    hak_slab_forked();
     hak_pool.purging = false;
     store_relaxed(&hak_pool.purger.pending, NULL);
     store_relaxed(&hak_pool.orphans.pending, NULL);

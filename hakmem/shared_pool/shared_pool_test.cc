@@ -71,7 +71,7 @@ class SharedPool : public testing::Test {
         if (s == nullptr) return nullptr;
         EXPECT_EQ(s->class_index, c);
         EXPECT_EQ(s->owner, &owner_);
-        EXPECT_EQ(registry_word(slab_base(s)), word_of_class(c));
+        EXPECT_EQ(registry_word(slab_base(s)), hak_slab_word(c, 0));
         EXPECT_EQ(s->owner, &owner_);
         hak_slab_check_invariant(s);
         return s;

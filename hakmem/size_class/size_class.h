@@ -31,8 +31,9 @@ extern "C" {
 #endif
 /* Indexed by class. Exact for every offset in a slab: off * reciprocal >> 40 == off / bytes. */
 extern const struct size_class hak_size_class[CLASSES];
-/* Scaled classes, indexed by (size + 15) / 16, size <= SMALL_MAX. */
-extern const uint16_t hak_scaled_class_small[SMALL_MAX / 16 + 1];
+/* Classes times 8, indexed by the size itself: so the hot path need not round it up first, and the
+ * processor's addressing does what is left to scale. */
+extern const uint8_t hak_class_small[SMALL_MAX + 1];
 /* Indexed by (size + 127) / 128, SMALL_MAX < size <= MIDDLE_MAX. */
 extern const uint16_t hak_scaled_class_middle[MIDDLE_MAX / 128 + 1];
 #ifdef __cplusplus
@@ -41,8 +42,8 @@ extern const uint16_t hak_scaled_class_middle[MIDDLE_MAX / 128 + 1];
 
 /* A scaled class is class << CLASS_SCALE: the offset of the class among things of 32 bytes, as a
  * thread's lists are. */
-HAK_INLINE uint32_t scaled_class_of_small(size_t size) {
-    return hak_scaled_class_small[(size + 15) >> 4];
+HAK_INLINE size_t scaled_class_of_small(size_t size) {
+    return (size_t)hak_class_small[size] << (CLASS_SCALE - 3);
 }
 
 HAK_INLINE uint32_t scaled_class_of_middle(size_t size) {
@@ -62,7 +63,7 @@ HAK_INLINE uint32_t scaled_class_of_big(size_t size) {
 
 /* size <= MEDIUM_MAX. */
 HAK_INLINE unsigned size_class_of(size_t size) {
-    if (size <= SMALL_MAX) return scaled_class_of_small(size) >> CLASS_SCALE;
+    if (size <= SMALL_MAX) return (unsigned)(scaled_class_of_small(size) >> CLASS_SCALE);
     if (size <= MIDDLE_MAX) return scaled_class_of_middle(size) >> CLASS_SCALE;
     return size_class_of_big(size);
 }

@@ -3,6 +3,10 @@
 #include "hakmem/base/misuse.h"
 #include "hakmem/registry/registry.h"
 
+static uint16_t epoch; /* forks beside other threads */
+
+void hak_slab_forked(void) { epoch++; }
+
 static uint64_t *free_bits(const struct slab *slab) {
     return slab_superslab(slab)->free_bits[slab->index];
 }
@@ -25,6 +29,25 @@ struct slab *hak_slab_of(const void *address) {
     return index - head < load_relaxed(&slab->span) ? slab : NULL;
 }
 
+uint32_t hak_slab_word(unsigned c, unsigned unit) {
+    const struct size_class *sc = &hak_size_class[c];
+    if (sc->span == 1) return word_of_class(c);
+    size_t from = unit * SLAB_BYTES, first = (from + sc->block_bytes - 1) / sc->block_bytes;
+    size_t end = (from + SLAB_BYTES + sc->block_bytes - 1) / sc->block_bytes;
+    if (end > sc->capacity) end = sc->capacity;
+    uint32_t word = word_of_class(c) | WORD_RUN;
+    if (first >= end) return word;
+    size_t at = (first * sc->block_bytes - from) / RUN_GRAIN;
+    return word | (uint32_t)at << WORD_FIRST_SHIFT | (uint32_t)(end - first) << WORD_COUNT_SHIFT;
+}
+
+const struct slab *hak_slab_last_of(const void *address) {
+    struct superslab *ss = hak_registry_record(address);
+    if (ss == NULL) return NULL;
+    size_t index = ((uintptr_t)address >> SLAB_SHIFT) & (SLABS_PER_SUPERSLAB - 1);
+    return &ss->slabs[load_relaxed(&ss->slabs[index].head)];
+}
+
 void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
     const struct size_class *sc = &hak_size_class[c];
     struct superslab *ss = slab_superslab(slab);
@@ -38,6 +61,7 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
     slab->high = 0;
     slab->checked = false;
     slab->purged_out = UINT16_MAX;
+    slab->epoch = epoch;
     list_init(&slab->owned);
     list_init(&slab->listed);
     uint64_t *bits = free_bits(slab);
@@ -47,7 +71,9 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
         store_relaxed(&bits[words - 1], ((uint64_t)1 << sc->capacity % 64) - 1);
     }
     hak_slab_set_owner(slab, owner);
-    hak_registry_set(slab_base(slab), sc->span, word_of_class(c));
+    for (unsigned i = 0; i < sc->span; i++) {
+        hak_registry_set(slab_base(slab) + i * SLAB_BYTES, 1, hak_slab_word(c, i));
+    }
     /* Last: a fork may copy the slab at any of these steps, and the child counts the blocks of
      * what is in use by the bits, which until now are an earlier life's. */
     store_release(&slab->span, (uint8_t)sc->span);
@@ -103,9 +129,16 @@ size_t hak_slab_free_pages(const struct slab *slab, size_t offset, size_t page, 
     return start;
 }
 
+static void set_words(const struct slab *slab, uint32_t flag) {
+    for (unsigned i = 0; i < slab->span; i++) {
+        uint32_t word = hak_slab_word(slab->class_index, i) | flag;
+        hak_registry_set(slab_base(slab) + i * SLAB_BYTES, 1, word);
+    }
+}
+
 void hak_slab_set_checked(struct slab *slab) {
     slab->checked = true;
-    hak_registry_set(slab_base(slab), slab->span, word_of_class(slab->class_index) | WORD_CHECKED);
+    set_words(slab, WORD_CHECKED);
 }
 
 void hak_slab_restore_marks(struct slab *slab, uint64_t cookie) {
@@ -114,9 +147,12 @@ void hak_slab_restore_marks(struct slab *slab, uint64_t cookie) {
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
     for (unsigned i = 0; i < slab->high; i++, block += bytes) {
         bool here = (load_relaxed(&bits[i / 64]) >> i % 64 & 1) != 0;
-        if (here) *block_cookie(block) = block_mark(block, cookie);
+        /* What is not zero did not go with its page, or was written to since: that is found when
+         * the block goes out. */
+        bool gone = block_next(block) == NULL && *block_cookie(block) == 0;
+        if (here && gone) block_link(block, NULL, cookie);
     }
-    hak_registry_set(slab_base(slab), slab->span, word_of_class(slab->class_index));
+    set_words(slab, 0);
     slab->checked = false;
 }
 
@@ -125,12 +161,20 @@ void hak_slab_set_owner(struct slab *slab, struct slab_owner *owner) {
     store_release(&slab->owner, owner);
 }
 
+static HAK_COLD void report_corrupted(const struct slab *slab, const void *block) {
+    hak_misuse(HAK_ERROR_CORRUPTED_BLOCK, "corrupted free block", block,
+               hak_size_class[slab->class_index].block_bytes, ADVICE_CORRUPTED);
+}
+
 unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t cookie) {
     uint64_t *bits = free_bits(slab);
     char *base = slab_base(slab);
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
-    unsigned words = words_of(slab), taken = 0, w = slab->low, last = 0;
-    void **link = head;
+    unsigned words = words_of(slab), taken = 0, dropped = 0, w = slab->low, last = 0;
+    /* What was out once came back with its mark. */
+    unsigned marked = HAK_CHECKS && cookie != 0 && slab->epoch == epoch ? slab->high : 0;
+    void *before = NULL;
+    *head = NULL;
     for (; w < words && taken < want; w++) {
         uint64_t word = load_relaxed(&bits[w]);
         while (word != 0 && taken < want) {
@@ -138,18 +182,26 @@ unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t c
             word &= word - 1;
             last = w * 64 + bit;
             void *block = base + last * bytes;
-            *link = block;
-            link = (void **)block;
-            *block_cookie(block) = block_mark(block, cookie);
+            if (HAK_UNLIKELY(last < marked && !block_is_marked(block, cookie))) {
+                report_corrupted(slab, block);
+                dropped++;
+                continue;
+            }
+            if (before == NULL) {
+                *head = block;
+            } else {
+                block_link(before, block, cookie);
+            }
+            before = block;
             taken++;
         }
         store_relaxed(&bits[w], word);
         if (word != 0) break;
     }
-    *link = NULL;
+    if (before != NULL) block_link(before, NULL, cookie);
     if (taken != 0 && last >= slab->high) slab->high = (uint16_t)(last + 1);
     slab->low = (uint8_t)(w < words ? w : words - 1);
-    store_relaxed(&slab->out, (uint16_t)(slab->out + taken));
+    store_relaxed(&slab->out, (uint16_t)(slab->out + taken + dropped));
     return taken;
 }
 
@@ -185,7 +237,8 @@ enum slab_result hak_slab_give(struct slab *slab, void *block) {
 
 /* What does not change from block to block is read once: this is where a thread that frees much
  * spends its time. */
-void *hak_slab_give_list(struct slab *slab, void *head, size_t *count, enum slab_result *result) {
+void *hak_slab_give_list(struct slab *slab, void *head, size_t *count, uint64_t cookie,
+                         enum slab_result *result) {
     char *base = slab_base(slab);
     size_t bytes = (size_t)slab->span * SLAB_BYTES, block_bytes;
     uint64_t *local = free_bits(slab), *remote = remote_bits(slab);
@@ -207,7 +260,11 @@ void *hak_slab_give_list(struct slab *slab, void *head, size_t *count, enum slab
             *result = SLAB_DOUBLE_FREE;
             break;
         }
-        void *next = *(void **)head;
+        void *next = block_next(head);
+        if (HAK_UNLIKELY(HAK_CHECKS && cookie != 0 && !block_is_marked(head, cookie))) {
+            *result = SLAB_CORRUPTED;
+            break;
+        }
         store_relaxed(&local[index / 64], free | bit);
         if (index / 64 < low) low = (unsigned)index / 64;
         head = next;
@@ -323,7 +380,7 @@ bool hak_slab_agrees(const struct slab *slab) {
         here += popcount(free);
     }
     for (unsigned i = 0; i < slab->span; i++) {
-        uint32_t word = word_of_class(slab->class_index) | (slab->checked ? WORD_CHECKED : 0);
+        uint32_t word = hak_slab_word(slab->class_index, i) | (slab->checked ? WORD_CHECKED : 0);
         if (registry_word(slab_base(slab) + i * SLAB_BYTES) != word) return false;
         if (slab[i].head != slab->index) return false;
     }

@@ -6,7 +6,7 @@
  * A slab is a run of `span` 64 KiB units cut into equal blocks of one class; the first unit is
  * its head and the others point back to it. A block's state is one bit: 1 = here and free.
  * Blocks in motion (in lists and chains) carry a link in their first word and a mark in
- * their second.
+ * their second; both stay when a block comes back, so that a write to it is noticed.
  *
  * Invariant: popcount(free) + popcount(remote) + out == capacity, where out counts the blocks in
  * the program, in a list or in a chain.
@@ -54,6 +54,7 @@ struct slab {
     /* Written by the shared pool, under its lock. */
     uint16_t purged_out; /* `out` when pages were last purged; UINT16_MAX: not in this life */
     uint32_t placed;     /* tick at which it became sparse */
+    uint16_t epoch;      /* when it was carved: marks are looked at in slabs of this epoch only */
     /* Written by any thread. */
     struct slab *pending_next __attribute__((aligned(64)));
     uint32_t pending; /* 1 from the push on a pending stack until its collection */
@@ -84,6 +85,7 @@ enum slab_result {
     SLAB_DOUBLE_FREE, /* the block is free already */
     SLAB_INTERIOR,    /* the address is inside a block, or behind the last one */
     SLAB_NOT_OURS,
+    SLAB_CORRUPTED, /* its link or mark was written to since it was freed */
 };
 
 #ifdef __cplusplus
@@ -93,9 +95,19 @@ extern "C" {
 /* The slab around a block's address; NULL when there is none in use. Any pointer value. */
 struct slab *hak_slab_of(const void *address);
 
+/* The slab that was around the address last, for messages; NULL when it is in no superslab. What
+ * it was carved for, and how many of its blocks were ever out, still stand in it. */
+const struct slab *hak_slab_last_of(const void *address);
+
+/* In a forked child: bits and marks of the slabs that are in use were copied page by page while
+ * other threads wrote them, and need not agree. A new epoch begins. */
+void hak_slab_forked(void);
+
 /* Makes `slab` a slab of `c` with every block free, owned by `owner`, and sets its words.
  * The units [index, index + span) belong to the caller. */
 void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner);
+/* The registry's word of unit `unit` of a slab of class `c`. */
+uint32_t hak_slab_word(unsigned c, unsigned unit);
 /* Ends that: the words become WORD_UNUSED. All blocks must be here. */
 void hak_slab_uncarve(struct slab *slab);
 /* Owner: the free blocks between, whole pages of `page` bytes of them, from `offset` on: where the
@@ -109,14 +121,16 @@ void hak_slab_restore_marks(struct slab *slab, uint64_t cookie);
 void hak_slab_set_owner(struct slab *slab, struct slab_owner *owner);
 
 /* Owner: takes up to `want` blocks, lowest first, as a list linked by first words that ends in
- * NULL, each with the mark of a free block. Returns how many. */
+ * NULL, each with the mark of a free block. Returns how many. A block that was written to since it
+ * was freed is reported and stays out for ever. `cookie` 0: there are no marks. */
 unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t cookie);
 /* Owner: gives one block back. */
 enum slab_result hak_slab_give(struct slab *slab, void *block);
 /* Owner: gives back the blocks at the start of a list, linked by their first words, that lie in
  * `slab`; `count` grows by them. Returns the rest of the list, which starts with the block at fault
- * unless `result` is SLAB_OK. */
-void *hak_slab_give_list(struct slab *slab, void *head, size_t *count, enum slab_result *result);
+ * unless `result` is SLAB_OK. `cookie` 0: there are no marks. */
+void *hak_slab_give_list(struct slab *slab, void *head, size_t *count, uint64_t cookie,
+                         enum slab_result *result);
 /* Where the bit of a block of `slab` is: word and bit. SLAB_OK or SLAB_INTERIOR. */
 enum slab_result hak_slab_find(const struct slab *slab, const void *block, unsigned *w,
                                uint64_t *bit);
@@ -161,11 +175,31 @@ HAK_INLINE char *slab_base(const struct slab *slab) {
     return slab_superslab(slab)->base + (size_t)slab->index * SLAB_BYTES;
 }
 
-/* What a free block carries in its second word: a secret cookie mixed with the address, so that a
- * program which copies memory that it never wrote does not carry one block's mark to another. */
+/* What a free block carries in its second word: the sum of a secret cookie, its own address and
+ * its link. So it says that the block is free, no other block's mark says so of this one, and a
+ * link that was written to is not followed. */
 HAK_INLINE uint64_t *block_cookie(void *block) { return (uint64_t *)block + 1; }
-HAK_INLINE uint64_t block_mark(const void *block, uint64_t cookie) {
-    return cookie ^ (uintptr_t)block;
+HAK_INLINE void *block_next(const void *block) { return *(void *const *)block; }
+HAK_INLINE uint64_t block_mark(const void *block, const void *next, uint64_t cookie) {
+    uintptr_t sum = (uintptr_t)block + (uintptr_t)next;
+    hak_opaque(sum); /* one instruction: left alone the compiler makes two of it */
+    return sum + cookie;
+}
+HAK_INLINE bool block_is_marked(const void *block, uint64_t cookie) {
+    return ((const uint64_t *)block)[1] == block_mark(block, block_next(block), cookie);
+}
+HAK_INLINE void block_link(void *block, void *next, uint64_t cookie) {
+    *(void **)block = next;
+    *block_cookie(block) = block_mark(block, next, cookie);
+}
+
+/* The highest byte of the cookie, and so of every mark: no sum of two addresses reaches it. A look
+ * at this byte alone tells most blocks of the program from free ones. It is no byte of text, and
+ * that of no common number. */
+#define MARK_BYTE 0xa7u
+#define COOKIE_OF(random) ((uint64_t)MARK_BYTE << 56 | ((random) & (((uint64_t)1 << 55) - 1)))
+HAK_INLINE bool block_may_be_marked(const void *block) {
+    return ((const uint8_t *)block)[15] == MARK_BYTE;
 }
 
 HAK_INLINE bool slab_has_free(const struct slab *slab) { return slab->out < slab->capacity; }

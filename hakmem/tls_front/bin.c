@@ -14,6 +14,10 @@ void hak_bin_check(enum slab_result result, void *block, unsigned c) {
     case SLAB_INTERIOR:
         hak_misuse(HAK_ERROR_INVALID_FREE, "invalid free", block, bytes, ADVICE_INTERIOR);
         return;
+    case SLAB_CORRUPTED:
+        hak_misuse(HAK_ERROR_CORRUPTED_BLOCK, "corrupted free block", block, bytes,
+                   ADVICE_CORRUPTED);
+        return;
     default:
         hak_misuse(HAK_ERROR_CORRUPTED_BLOCK, "corrupted free block", block, 0, ADVICE_CORRUPTED);
     }
@@ -25,6 +29,13 @@ static struct slab *slab_of(const void *block, unsigned c) {
     if (HAK_LIKELY(slab != NULL && load_relaxed(&slab->class_index) == c)) return slab;
     hak_bin_check(SLAB_NOT_OURS, (void *)(uintptr_t)block, c);
     return NULL;
+}
+
+/* The block's link may be followed; false: it was written to, as was reported. */
+static bool is_whole(const struct heap *heap, const void *block, unsigned c) {
+    if (HAK_LIKELY(!HAK_CHECKS || block_is_marked(block, heap->lists.cookie))) return true;
+    hak_bin_check(SLAB_CORRUPTED, (void *)(uintptr_t)block, c);
+    return false;
 }
 
 static bool is_own(const struct heap *heap, const struct slab *slab) {
@@ -41,7 +52,7 @@ static bool is_sparse(const struct slab *slab) {
 static void *return_own(struct heap *heap, struct slab *slab, void *head, size_t *count) {
     unsigned c = slab->class_index, out_before = slab->out;
     enum slab_result result;
-    head = hak_slab_give_list(slab, head, count, &result);
+    head = hak_slab_give_list(slab, head, count, heap->lists.cookie, &result);
     if (HAK_UNLIKELY(result != SLAB_OK)) {
         hak_bin_check(result, head, c);
         head = NULL;
@@ -65,6 +76,10 @@ static void *return_remote(struct heap *heap, struct slab *slab, unsigned c, voi
         if (bits != 0 && w != word) break;
         if (HAK_UNLIKELY(bits & bit)) {
             result = SLAB_DOUBLE_FREE;
+            break;
+        }
+        if (HAK_UNLIKELY(HAK_CHECKS && !block_is_marked(head, heap->lists.cookie))) {
+            result = SLAB_CORRUPTED;
             break;
         }
         word = w;
@@ -125,26 +140,42 @@ bool hak_bin_hand_over(struct heap *heap, unsigned c, void *head) {
     struct slab *slab = slab_of(head, c);
     if (HAK_UNLIKELY(slab == NULL)) return false;
     /* The first block stands for the list: own blocks rather go back, so that slabs empty. */
-    bool back = c < LINE_CLASSES || hak_front_threads() == 1 || is_own(heap, slab) ||
-                is_left_over(slab);
+    bool back =
+        c < LINE_CLASSES || hak_front_threads() == 1 || is_own(heap, slab) || is_left_over(slab);
     struct chain chain = {head, 0};
-    for (void *block = head; !back && block != NULL; block = block_next(block)) chain.count++;
+    for (void *block = head; !back && block != NULL; block = block_next(block)) {
+        if (HAK_UNLIKELY(!is_whole(heap, block, c))) return false;
+        chain.count++;
+    }
     if (!back && hak_transfer_push(c, chain)) return true;
     hak_bin_return(heap, c, head);
     return false;
 }
 
-void *hak_bin_keep_own(struct heap *heap, unsigned c, void *head) {
-    void *own = NULL, *others = NULL;
-    void **own_end = &own, **others_end = &others;
-    for (; head != NULL; head = block_next(head)) {
-        struct slab *slab = slab_of(head, c);
-        if (HAK_UNLIKELY(slab == NULL)) break;
-        void ***end = is_own(heap, slab) ? &own_end : &others_end;
-        **end = head;
-        *end = (void **)head;
+static void append(void **head, void **last, void *block, uint64_t cookie) {
+    if (*last == NULL) {
+        *head = block;
+    } else {
+        block_link(*last, block, cookie);
     }
-    *own_end = *others_end = NULL;
+    *last = block;
+}
+
+void *hak_bin_keep_own(struct heap *heap, unsigned c, void *head) {
+    void *own = NULL, *others = NULL, *own_last = NULL, *others_last = NULL;
+    while (head != NULL) {
+        struct slab *slab = slab_of(head, c);
+        if (HAK_UNLIKELY(slab == NULL || !is_whole(heap, head, c))) break;
+        void *next = block_next(head);
+        if (is_own(heap, slab)) {
+            append(&own, &own_last, head, heap->lists.cookie);
+        } else {
+            append(&others, &others_last, head, heap->lists.cookie);
+        }
+        head = next;
+    }
+    if (own_last != NULL) block_link(own_last, NULL, heap->lists.cookie);
+    if (others_last != NULL) block_link(others_last, NULL, heap->lists.cookie);
     if (others != NULL) hak_bin_return(heap, c, others);
     return own;
 }

@@ -86,9 +86,10 @@ void hak_cap_warm(struct heap *heap, unsigned c) {
 
 void hak_cap_flow(struct heap *heap, unsigned c, enum flow flow) {
     struct list_pair *list = &heap->lists.of[c];
-    bool in = flow == FLOW_IN, was_in = list->last == FLOW_IN;
-    bool turned = in != was_in && list->last != FLOW_NONE;
-    list->last = (uint8_t)flow;
+    struct list_use *use = &heap->use[c];
+    bool in = flow == FLOW_IN, was_in = use->last == FLOW_IN;
+    bool turned = in != was_in && use->last != FLOW_NONE;
+    use->last = (uint8_t)flow;
     if (list->cold > 0) {
         list->cold = (uint8_t)(list->cold - turned);
         return;
@@ -104,28 +105,31 @@ void hak_cap_flow(struct heap *heap, unsigned c, enum flow flow) {
 
 void hak_cap_drain(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
-    list->last = FLOW_OUT;
+    heap->use[c].last = FLOW_OUT;
     if (list->cap > 1) set_cap(heap, c, list->cap / 2);
     if (list->room > list->cap) list->room = list->cap;
 }
 
-uint32_t hak_cap_batch(struct list_pair *list, unsigned c) {
+uint32_t hak_cap_batch(struct heap *heap, unsigned c) {
+    struct list_pair *list = &heap->lists.of[c];
+    struct list_use *use = &heap->use[c];
     if (list->cap != 0) return list->cap;
-    uint32_t batch = list->batch;
+    uint32_t batch = use->batch;
     if (batch * 2 * hak_size_class[c].block_bytes <= FRONT_WARM_BYTES && batch < 256) {
-        list->batch = (uint16_t)(batch * 2);
+        use->batch = (uint16_t)(batch * 2);
     }
     return batch;
 }
 
 void hak_cap_cool(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
+    struct list_use *use = &heap->use[c];
     if (list->cap != 0) set_cap(heap, c, 0);
-    list->batch = 1;
+    use->batch = 1;
     list->cold = FRONT_COLD_TURNS;
     list->warming = true;
-    list->last = FLOW_NONE;
-    list->rested = FRONT_REST_SWEEPS;
+    use->last = FLOW_NONE;
+    use->rested = FRONT_REST_SWEEPS;
 }
 
 void hak_caps_init(struct heap *heap) {
@@ -138,17 +142,19 @@ static uint32_t look(const struct list_pair *list) {
     return (uint32_t)((uintptr_t)list->take >> 4) + (uint32_t)list->room * 0x9e3779b1u;
 }
 
-bool hak_cap_rests(struct list_pair *list) {
+bool hak_cap_rests(struct heap *heap, unsigned c) {
+    struct list_pair *list = &heap->lists.of[c];
+    struct list_use *use = &heap->use[c];
     /* Turns far apart make no class warm. */
     if (list->cold > 0) list->cold = FRONT_COLD_TURNS;
-    if (list->rested == FRONT_REST_SWEEPS) return false;
+    if (use->rested == FRONT_REST_SWEEPS) return false;
     uint32_t seen = look(list);
-    if (list->seen != seen) {
-        list->seen = seen;
-        list->rested = 0;
+    if (use->seen != seen) {
+        use->seen = seen;
+        use->rested = 0;
         return false;
     }
-    return ++list->rested == FRONT_REST_SWEEPS;
+    return ++use->rested == FRONT_REST_SWEEPS;
 }
 
 void hak_caps_yield(struct heap *heap, uint64_t threads) {

@@ -32,11 +32,11 @@ void hak_cap_flow(struct heap *heap, unsigned c, enum flow flow);
  * lists hold. They hold half from now on, down to one block. */
 void hak_cap_drain(struct heap *heap, unsigned c);
 /* Blocks to take from a slab: a class that is only allocated takes more each time. */
-uint32_t hak_cap_batch(struct list_pair *list, unsigned c);
+uint32_t hak_cap_batch(struct heap *heap, unsigned c);
 /* Class `c` is cold again; its lists are empty. */
 void hak_cap_cool(struct heap *heap, unsigned c);
 /* A sweep passes a class: true when its lists have not changed in FRONT_REST_SWEEPS sweeps. */
-bool hak_cap_rests(struct list_pair *list);
+bool hak_cap_rests(struct heap *heap, unsigned c);
 /* At each sweep: gives up half of what is above this thread's share while others are refused.
  * `threads` share the common bound. */
 void hak_caps_yield(struct heap *heap, uint64_t threads);
@@ -47,14 +47,14 @@ uint64_t hak_caps_charged(void);
 #endif
 
 /* The class was not used since it was cold, so its lists are empty. */
-HAK_INLINE bool cap_is_unused(const struct list_pair *list) {
-    return list->rested == FRONT_REST_SWEEPS;
+HAK_INLINE bool cap_is_unused(const struct heap *heap, unsigned c) {
+    return heap->use[c].rested == FRONT_REST_SWEEPS;
 }
 
 /* A slow call for class `c`. Returns true when it is time to look at the clock. */
 HAK_INLINE bool cap_called(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
-    list->rested = 0;
+    heap->use[c].rested = 0;
     if (HAK_UNLIKELY(list->warming) && list->cold == 0) hak_cap_warm(heap, c);
     return HAK_UNLIKELY(--heap->caps.until_look == 0);
 }

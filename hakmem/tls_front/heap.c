@@ -16,6 +16,13 @@ static struct {
     uint64_t live; /* read without the lock too */
 } heaps;
 
+static void set_divisor(struct list_pair *list, unsigned c) {
+    const struct size_class *sc = &hak_size_class[c];
+    list->divisor = UINT32_MAX / sc->block_bytes + 1;
+    uint32_t excess = (uint32_t)(list->divisor * sc->block_bytes); /* above 2^32 */
+    list->limit = excess == 0 ? list->divisor : excess * sc->capacity;
+}
+
 /* A recycled heap, or a new one; lock held. */
 static struct heap *acquire_heap(void) {
     struct heap *heap = heaps.free;
@@ -28,6 +35,7 @@ static struct heap *acquire_heap(void) {
     if (heap == NULL) return NULL;
     hak_warm_pool_init(&heap->warm);
     hak_caps_init(heap);
+    for (unsigned c = 0; c < CLASSES; c++) set_divisor(&heap->lists.of[c], c);
     heap->next_all = heaps.all;
     heaps.all = heap;
     return heap;
@@ -50,12 +58,12 @@ bool hak_front_start(void) {
     /* A signal handler may have made it before this path was entered. */
     if (hak_front.heap == NULL) {
         lock_acquire(&heaps.lock);
-        if (heaps.cookie == 0) store_relaxed(&heaps.cookie, hak_os_random());
+        if (heaps.cookie == 0) store_relaxed(&heaps.cookie, COOKIE_OF(hak_os_random()));
         struct heap *heap = acquire_heap();
         if (heap != NULL) {
             count_add(&heaps.live, 1);
             heap->in_use = heap->busy = true;
-            heap->lists.end = CLASSES << CLASS_SCALE;
+            heap->lists.end = word_of_class(CLASSES);
             heap->lists.cookie = heap->warm.owner.cookie = heaps.cookie;
             set_hot(heap);
             hak_front.heap = heap;
@@ -76,7 +84,7 @@ static void retire(struct heap *heap) {
 
 bool hak_front_is_marked(const void *block) {
     uint64_t cookie = load_relaxed(&heaps.cookie); /* 0: nothing was freed yet */
-    return cookie != 0 && *block_cookie((void *)(uintptr_t)block) == block_mark(block, cookie);
+    return cookie != 0 && block_is_marked(block, cookie);
 }
 
 bool hak_front_mark(void *block) {
@@ -86,12 +94,11 @@ bool hak_front_mark(void *block) {
     unsigned w;
     uint64_t bit;
     if (cookie == 0 || slab == NULL || hak_slab_find(slab, block, &w, &bit) != SLAB_OK) return true;
-    uint64_t mark = block_mark(block, cookie);
-    if (HAK_CHECKS && *block_cookie(block) == mark) {
+    if (HAK_CHECKS && block_is_marked(block, cookie)) {
         hak_bin_check(SLAB_DOUBLE_FREE, block, load_relaxed(&slab->class_index));
         return false;
     }
-    *block_cookie(block) = mark;
+    block_link(block, NULL, cookie);
     return true;
 }
 
@@ -132,10 +139,12 @@ void hak_front_stats(struct front_stats *out, unsigned c) {
 void hak_front_lock(void) { lock_acquire(&heaps.lock); }
 void hak_front_unlock(void) { lock_release(&heaps.lock); }
 
-/* A list of a thread that is gone. Its front is walked only if it was not in a slow path: the hot
- * path leaves each list whole at every instruction. */
+/* A list of a thread that is gone. Its front is walked only if it was not in a slow path. The
+ * thread ran on while page after page was copied: a block may be in the list here, and in its own
+ * page be the program's already, or not be the list's yet. What has no mark is left out, and what
+ * may lie behind it: it stays with the thread that is gone. */
 static void free_list(void *head) {
-    while (head != NULL) {
+    while (head != NULL && (!HAK_CHECKS || block_is_marked(head, heaps.cookie))) {
         void *next = block_next(head);
         hak_slab_give_remote(head);
         head = next;

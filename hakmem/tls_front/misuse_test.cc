@@ -5,7 +5,9 @@
 
 #include <atomic>
 #include <csignal>
+#include <cstring>
 #include <thread>
+#include <vector>
 
 #include "hakmem/tls_front/steps.h"
 
@@ -32,10 +34,11 @@ TEST(TlsFrontMisuse, FindsADoubleFree) {
     });
 }
 
-TEST(TlsFrontMisuse, FindsAFreeInsideABlockWhenItGoesBack) {
+TEST(TlsFrontMisuse, FindsAFreeInsideABlock) {
     expect_end("^hakmem: invalid free: .*not the start of a block", [] {
         char *a = static_cast<char *>(allocate(kClass));
-        EXPECT_TRUE(front_push(a + 16));
+        EXPECT_FALSE(front_push(a + 16));
+        give(a + 16);
     });
     expect_end("^hakmem: invalid free: .*not the start of a block", [] {
         char *a = static_cast<char *>(allocate(kClass));
@@ -45,16 +48,21 @@ TEST(TlsFrontMisuse, FindsAFreeInsideABlockWhenItGoesBack) {
 }
 
 TEST(TlsFrontMisuse, FindsADoubleFreeOfABlockThatIsBackInItsSlab) {
-    auto free_again = [] {
+    expect_end("^hakmem: double free: ", [] {
         void *a = allocate(kClass), *kept = allocate(kClass);
         give(a);
         flush();
-        *block_cookie(a) = 0;
-        warm_up(kClass);
-        if (!front_push(a)) give(a);
+        give(a);
         (void)kept;
-    };
-    expect_end("^hakmem: double free: ", free_again);
+    });
+    expect_end("^hakmem: double free: ", [] { /* its link was written to, and it is found there */
+                                              void *a = allocate(kClass), *kept = allocate(kClass);
+                                              give(a);
+                                              flush();
+                                              *static_cast<int *>(a) = 1;
+                                              give(a);
+                                              (void)kept;
+    });
     expect_end("^hakmem: double free: ", [] {
         void *a = allocate(40), *kept = allocate(40); /* a cold class */
         give(a);
@@ -63,18 +71,78 @@ TEST(TlsFrontMisuse, FindsADoubleFreeOfABlockThatIsBackInItsSlab) {
     });
 }
 
-TEST(TlsFrontMisuse, FindsALinkThatWasOverwritten) {
+/* A free block in `give` is written to by `damage`, and must not be followed, given or returned. */
+template <typename Damage> void expect_corrupted(Damage damage) {
+    const char *line =
+        "^hakmem: corrupted free block: block 0x[0-9a-f]+ \\(size class 64 bytes\\); ";
+    expect_end(line, [=] { /* when it goes back */
+                           void *a = allocate(kClass);
+                           give(a);
+                           damage(a);
+    });
+    expect_end(line, [=] { /* when it is given */
+                           void *a = allocate(kClass);
+                           std::vector<void *> rest;
+                           while (void *b = front_pop(kClass << CLASS_SCALE)) rest.push_back(b);
+                           give(a);
+                           damage(a);
+                           allocate(kClass);
+                           _exit(0);
+    });
+    expect_end(line, [=] { /* when its slab gives it */
+                           void *a = allocate(kClass), *kept = allocate(kClass);
+                           give(a);
+                           flush();
+                           damage(a);
+                           for (int i = 0; i < 2000; i++) allocate(kClass);
+                           (void)kept;
+                           _exit(0);
+    });
+}
+
+TEST(TlsFrontMisuse, FindsAFreeBlockThatWasWrittenTo) {
     static int local;
+    expect_corrupted([](void *block) { *static_cast<void **>(block) = &local; });
+    expect_corrupted([](void *block) { *static_cast<uintptr_t *>(block) = UINTPTR_MAX; });
+    expect_corrupted([](void *block) { *static_cast<char *>(block) += 16; });
+    expect_corrupted([](void *block) { *static_cast<void **>(block) = allocate(kClass + 4); });
+    expect_corrupted([](void *block) { *block_cookie(block) ^= 1; });
+    expect_corrupted([](void *block) { std::memset(block, 0, 16); });
+}
+
+TEST(TlsFrontMisuse, ABlockThatIsInAListTwiceGoesOutOnce) {
     expect_end("^hakmem: corrupted free block: ", [] {
-        void *a = allocate(kClass);
+        void *a = allocate(kClass), *b = allocate(kClass);
+        std::vector<void *> rest;
+        while (void *other = front_pop(kClass << CLASS_SCALE)) rest.push_back(other);
         give(a);
-        block_set_next(a, &local);
-    });
-    expect_end("^hakmem: corrupted free block: ", [] {
-        void *a = allocate(kClass), *other = allocate(kClass + 4);
+        *block_cookie(a) = 0; /* so that the second free is not seen */
+        give(b);
         give(a);
-        block_set_next(a, other);
+        EXPECT_EQ(allocate(kClass), a);
+        EXPECT_EQ(allocate(kClass), b);
+        allocate(kClass);
+        _exit(0);
     });
+}
+
+/* Every address of a unit, by a second reading of the same rule. */
+TEST(TlsFrontMisuse, OnlyAddressesWhereABlockBeginsAreTaken) {
+    hak_front_start();
+    for (unsigned c = 0; c < CLASSES; c++) {
+        const size_class &sc = hak_size_class[c];
+        const list_pair *list = &hak_front.heap->lists.of[c];
+        for (size_t at = 0; at < sc.span * SLAB_BYTES; at++) {
+            bool begins = at % sc.block_bytes == 0 && at / sc.block_bytes < sc.capacity;
+            const void *address = reinterpret_cast<void *>(at);
+            uint32_t word = hak_slab_word(c, static_cast<unsigned>(at / SLAB_BYTES));
+            ASSERT_EQ(sc.span == 1 ? starts_block(list, address)
+                                   : starts_medium(list, address, word),
+                      begins)
+                << c << " " << at;
+        }
+    }
+    EXPECT_FALSE(starts_block(&hak_front.heap->lists.none, nullptr));
 }
 
 /* A block of a thread that holds on to its slabs. */

@@ -24,7 +24,7 @@ static void flush_class(struct heap *heap, unsigned c) {
 /* Classes that rest give back what they hold, so that what a thread keeps follows what it does. */
 static void sweep(struct heap *heap) {
     for (unsigned c = 0; c < CLASSES; c++) {
-        if (hak_cap_rests(&heap->lists.of[c])) flush_class(heap, c);
+        if (hak_cap_rests(heap, c)) flush_class(heap, c);
     }
     hak_caps_yield(heap, hak_front_threads());
     hak_warm_pool_collect(&heap->warm);
@@ -60,8 +60,16 @@ static HAK_COLD void look_at_clock(struct heap *heap) {
     if (on_tick != NULL) on_tick(now);
 }
 
-static void *pop(struct list_pair *list) {
+/* NULL: the list is empty, or its first block was written to: then the list is dropped. */
+static void *pop(struct heap *heap, unsigned c) {
+    struct list_pair *list = &heap->lists.of[c];
     void *block = list->take;
+    if (HAK_UNLIKELY(block == NULL)) return NULL;
+    if (HAK_UNLIKELY(HAK_CHECKS && !block_is_marked(block, heap->lists.cookie))) {
+        list->take = NULL;
+        hak_bin_check(SLAB_CORRUPTED, block, c);
+        return NULL;
+    }
     list->take = block_next(block);
     *block_cookie(block) = 0;
     return block;
@@ -84,43 +92,48 @@ static void top_up(struct heap *heap, unsigned c, int few) {
     if (list->cold > 0) return;
     struct slab *slab = hak_warm_pool_peek(&heap->warm, c);
     if (slab == NULL) return;
-    void *last = list->take;
-    while (block_next(last) != NULL) last = block_next(last);
-    hak_slab_take(slab, (unsigned)(list->cap - few), (void **)last, heap->lists.cookie);
-    hak_warm_pool_taken(&heap->warm, slab);
+    uint64_t cookie = heap->lists.cookie;
+    void *last = list->take, *more = NULL;
+    for (; !HAK_CHECKS || block_is_marked(last, cookie); last = block_next(last)) {
+        if (block_next(last) != NULL) continue;
+        hak_slab_take(slab, (unsigned)(list->cap - few), &more, cookie);
+        hak_warm_pool_taken(&heap->warm, slab);
+        block_link(last, more, cookie);
+        return;
+    }
 }
 
 static HAK_NOINLINE void *refill(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
+    void *block = NULL;
     count_add(&heap->refills, 1);
     if (cap_called(heap, c)) look_at_clock(heap);
     if (list->give != NULL) { /* 1. what this thread freed */
         int few = list->cap - list->room;
         swap(heap, c);
-        if (HAK_LIKELY(list->take != NULL)) {
-            if (HAK_UNLIKELY(few <= list->cap / 4)) top_up(heap, c, few);
-            return pop(list);
-        }
+        if (HAK_UNLIKELY(list->take != NULL && few <= list->cap / 4)) top_up(heap, c, few);
+        block = pop(heap, c);
+        if (HAK_LIKELY(block != NULL)) return block;
     }
     hak_cap_flow(heap, c, FLOW_IN);
-    struct chain chain = hak_transfer_pop(c); /* 2. what others freed, whole */
-    if (chain.head != NULL) {
-        list->take = chain.head;
-        return pop(list);
+    list->take = hak_transfer_pop(c).head; /* 2. what others freed, whole */
+    block = pop(heap, c);
+    while (block == NULL) { /* 3. a slab: another one if all that it had was written to */
+        struct slab *slab = hak_warm_pool_get(&heap->warm, c);
+        if (slab == NULL) return NULL;
+        hak_slab_take(slab, hak_cap_batch(heap, c), &list->take, heap->lists.cookie);
+        hak_warm_pool_taken(&heap->warm, slab);
+        block = pop(heap, c);
     }
-    struct slab *slab = hak_warm_pool_get(&heap->warm, c); /* 3. a slab */
-    if (slab == NULL) return NULL;
-    hak_slab_take(slab, hak_cap_batch(list, c), &list->take, heap->lists.cookie);
-    hak_warm_pool_taken(&heap->warm, slab);
-    return pop(list);
+    return block;
 }
 
 void *hak_front_take(unsigned c) {
     /* The list is not empty where the hot path did not look, and where a signal handler came
      * before this path was entered. */
     struct heap *heap = hak_front.heap;
-    struct list_pair *list = &heap->lists.of[c];
-    return list->take != NULL ? pop(list) : refill(heap, c);
+    void *block = pop(heap, c);
+    return block != NULL ? block : refill(heap, c);
 }
 
 /* Gives the chains of class `c` in transit back to their slabs. */
@@ -155,21 +168,36 @@ static void free_cold(struct heap *heap, void *block, unsigned c) {
         list->take = NULL;
         hak_bin_return(heap, c, ahead);
     }
-    list->batch = 1;
-    *block_cookie(block) = block_mark(block, heap->lists.cookie);
+    heap->use[c].batch = 1;
+    block_link(block, NULL, heap->lists.cookie);
     /* Other threads' blocks make a class warm too: each costs an atomic operation here. */
     if (!hak_bin_return_one(heap, c, block) && list->cold > 0) list->cold--;
+}
+
+static bool begins_block(const struct list_pair *list, const void *block) {
+    uint32_t word = registry_word(block);
+    return (word & WORD_RUN) ? starts_medium(list, block, word) : starts_block(list, block);
+}
+
+/* In a list, or in its slab. The mark tells, or the slab's bits where the link was written to. */
+static bool is_free(const struct heap *heap, const void *block) {
+    if (!HAK_CHECKS || HAK_LIKELY(!block_may_be_marked(block))) return false;
+    if (block_is_marked(block, heap->lists.cookie)) return true;
+    struct slab *slab = hak_slab_of(block);
+    unsigned w;
+    uint64_t bit;
+    return slab != NULL && hak_slab_find(slab, block, &w, &bit) == SLAB_OK &&
+           hak_slab_has(slab, w, bit);
 }
 
 void hak_front_free(void *block, unsigned c) {
     struct heap *heap = hak_front.heap;
     struct list_pair *list = &heap->lists.of[c];
-    uint64_t mark = block_mark(block, heap->lists.cookie);
-    if (HAK_UNLIKELY(((uintptr_t)block & (BLOCK_MIN - 1)) != 0)) {
+    if (HAK_UNLIKELY(!begins_block(list, block))) {
         hak_bin_check(SLAB_INTERIOR, block, c);
         return;
     }
-    if (HAK_CHECKS && HAK_UNLIKELY(*block_cookie(block) == mark)) {
+    if (HAK_UNLIKELY(is_free(heap, block))) {
         hak_bin_check(SLAB_DOUBLE_FREE, block, c);
         return;
     }
@@ -183,9 +211,8 @@ void hak_front_free(void *block, unsigned c) {
         rotate(heap, c);
     }
     list->room--;
-    block_set_next(block, list->give);
+    block_link(block, list->give, heap->lists.cookie);
     list->give = block;
-    *block_cookie(block) = mark;
 }
 
 void hak_front_free_aside(void *block) {
@@ -208,7 +235,7 @@ void hak_front_drain_transfer(void) {
 
 static void flush_lists(struct heap *heap) {
     for (unsigned c = 0; c < CLASSES; c++) {
-        if (!cap_is_unused(&heap->lists.of[c])) flush_class(heap, c);
+        if (!cap_is_unused(heap, c)) flush_class(heap, c);
     }
 }
 
@@ -228,7 +255,10 @@ void hak_front_give_up(void) {
 
 static uint64_t list_bytes(void *head, unsigned c) {
     uint64_t bytes = 0;
-    for (; head != NULL; head = block_next(head)) bytes += hak_size_class[c].block_bytes;
+    for (; head != NULL; head = block_next(head)) {
+        if (HAK_CHECKS && !block_is_marked(head, hak_front.heap->lists.cookie)) break;
+        bytes += hak_size_class[c].block_bytes;
+    }
     return bytes;
 }
 

@@ -4,8 +4,9 @@
  *
  * Two lists, not one: with one, each malloc waits for the store of the free before it. When take
  * is empty the lists swap; when give is full too, the older (take) goes to others or back.
- * A free block in a list: first word = link, second word = its mark: a secret cookie mixed with the
- * address, which says "free".
+ * A free block in a list: first word = link, second word = its mark, which covers the address and
+ * the link (slab.h). No block goes out, and no link is followed, unless the mark is right: so a
+ * block that was written to, or that is in a list twice, stops the program before it is given.
  *
  * Only `room` bounds a list, and only free counts: malloc touches nothing but the list. A block
  * goes to the list of whoever frees it, whoever owns its slab; what a thread frees beyond its need
@@ -29,12 +30,17 @@
 struct list_pair {
     void *take;
     void *give;
-    int32_t room;   /* pushes that give still has room for */
+    int32_t room;            /* pushes that give still has room for */
+    uint32_t divisor, limit; /* tell where blocks begin: starts_block */
+    uint16_t cap;            /* blocks that give may hold; 0: the class is cold */
+    uint8_t cold;            /* turns of the flow to come before the class is warm */
+    bool warming;            /* cap may still grow at a slow call */
+};
+
+/* How a class's lists were used. */
+struct list_use {
     uint32_t seen;  /* what the last sweep saw */
-    uint16_t cap;   /* blocks that give may hold; 0: the class is cold */
     uint16_t batch; /* blocks that a cold class takes from its slab next time */
-    uint8_t cold;   /* turns of the flow to come before the class is warm */
-    bool warming;   /* cap may still grow at a slow call */
     uint8_t rested; /* sweeps that found the class as the one before had left it */
     uint8_t last;   /* how blocks last went past the lists: enum flow */
 };
@@ -42,10 +48,12 @@ struct list_pair {
 /* In from behind the lists, out to slabs, over to other threads. */
 enum flow { FLOW_NONE, FLOW_IN, FLOW_OUT, FLOW_OVER };
 
-/* A thread's lists: all that the hot path touches. */
+/* A thread's lists: all that the hot path touches. A registry word is the offset of its pair from
+ * `none`, which stands for all that has no class and begins no block. */
 struct lists {
-    uint32_t end; /* CLASSES, scaled; 0 in hak_lists_none */
+    uint32_t end; /* of the words that have a pair; 0 in hak_lists_none */
     uint64_t cookie;
+    struct list_pair none;
     struct list_pair of[CLASSES];
 };
 
@@ -75,6 +83,7 @@ struct heap {
     struct lists lists;
     struct lists *hot; /* what the hot path sees between slow paths */
     struct caps caps;
+    struct list_use use[CLASSES];
     struct warm_pool warm;
     uint64_t refills;
     struct {
@@ -162,24 +171,34 @@ HAK_INLINE void front_leave(void) {
     hak_front.busy = 0;
 }
 
-HAK_INLINE void *block_next(void *block) { return *(void **)block; }
-HAK_INLINE void block_set_next(void *block, void *next) { *(void **)block = next; }
-
 #ifndef __cplusplus
 _Static_assert(sizeof(struct list_pair) == 1 << CLASS_SCALE && CLASS_SCALE == WORD_SCALE,
                "size tables and registry words hold offsets of these");
 #endif
 
-HAK_INLINE struct list_pair *list_at(struct lists *lists, uint32_t scaled_class) {
+HAK_INLINE struct list_pair *list_at(struct lists *lists, size_t scaled_class) {
     return (struct list_pair *)((char *)lists->of + scaled_class);
 }
 
-/* Takes a block; NULL: the list is empty. */
-HAK_INLINE void *front_pop(uint32_t scaled_class) {
-    struct list_pair *list = list_at(hak_front.lists, scaled_class);
+/* Of an address in a slab of one unit: a block begins there. Its offset n is a multiple of the
+ * block size d, and not that of the rest behind the last block. With c = ceil(2^32 / d) as divisor,
+ * n * c is k * e modulo 2^32 for n = k * d, where e = c * d - 2^32, and c or more for all else
+ * (Lemire, Kaser, Kurz, "Faster remainder by direct computation"); so the limit is what k =
+ * capacity gives, or c where that is 0. */
+HAK_INLINE bool starts_block(const struct list_pair *list, const void *block) {
+    return (uint32_t)((uint16_t)(uintptr_t)block * list->divisor) < list->limit;
+}
+
+/* Takes a block; NULL: the list is empty, or its first block was written to. */
+HAK_INLINE void *front_pop(size_t scaled_class) {
+    struct lists *lists = hak_front.lists;
+    struct list_pair *list = list_at(lists, scaled_class);
     void *block = list->take;
     if (HAK_UNLIKELY(block == NULL)) return NULL;
-    list->take = block_next(block);
+    void *next = block_next(block);
+    if (HAK_CHECKS && HAK_UNLIKELY(*block_cookie(block) != block_mark(block, next, lists->cookie)))
+        return NULL;
+    list->take = next;
     if (HAK_CHECKS) *block_cookie(block) = 0;
     return block;
 }
@@ -196,13 +215,13 @@ HAK_INLINE void *front_swap(uint32_t scaled_class) {
     void *block = list->give;
     if (block == NULL || list->take != NULL || list->warming ||
         list->cap - list->room <= list->cap / 4 || scaled_class < LINE_CLASSES << CLASS_SCALE ||
-        heap->caps.until_look <= 1) {
+        heap->caps.until_look <= 1 || (HAK_CHECKS && !block_is_marked(block, lists->cookie))) {
         return NULL;
     }
     front_enter();
     heap->caps.until_look--;
     count_add(&heap->refills, 1);
-    list->rested = 0;
+    heap->use[scaled_class >> CLASS_SCALE].rested = 0;
     list->room = list->cap;
     list->give = NULL;
     list->take = block_next(block);
@@ -211,22 +230,46 @@ HAK_INLINE void *front_swap(uint32_t scaled_class) {
     return block;
 }
 
-/* Gives a block; false: no slab's block, or freed already, or the list is full. One compare covers
- * NULL, foreign, large, and a thread without a heap. */
-HAK_INLINE bool front_push(void *block) {
-    struct lists *lists = hak_front.lists;
-    /* An address inside a block would go out again as a block: aligned ones are found when they
-     * come back to their slab. */
-    uint32_t scaled_class = word_scaled_class(registry_word_aligned(block));
-    if (HAK_UNLIKELY(scaled_class >= lists->end)) return false;
-    uint64_t mark = block_mark(block, lists->cookie);
-    if (HAK_CHECKS && HAK_UNLIKELY(*block_cookie(block) == mark)) return false;
-    struct list_pair *list = list_at(lists, scaled_class);
+/* Gives a block that begins where one of the class of the list does. False: freed already, or the
+ * list is full. */
+HAK_INLINE bool list_push(struct lists *lists, struct list_pair *list, void *block) {
+    if (HAK_CHECKS && HAK_UNLIKELY(block_may_be_marked(block))) return false;
     if (HAK_UNLIKELY(--list->room < 0)) return false;
-    block_set_next(block, list->give);
+    void *next = list->give;
     list->give = block;
-    if (HAK_CHECKS) *block_cookie(block) = mark;
+    *(void **)block = next;
+    if (HAK_CHECKS) *block_cookie(block) = block_mark(block, next, lists->cookie);
     return true;
 }
+
+/* The same for any address and its word; false also for what begins no block of a slab of one
+ * unit. One compare covers runs, large blocks and a thread without lists. */
+HAK_INLINE bool front_push_of(void *block, uint32_t word) {
+    struct lists *lists = hak_front.lists;
+    if (HAK_UNLIKELY(word >= lists->end)) return false;
+    struct list_pair *list = (struct list_pair *)((char *)&lists->none + word);
+    if (HAK_UNLIKELY(HAK_CHECKS ? !starts_block(list, block) : word == 0)) return false;
+    return list_push(lists, list, block);
+}
+
+/* Of an address in a slab of more than one unit: a block begins there. By the word: the slab's
+ * record need not be looked at. */
+HAK_INLINE bool starts_medium(const struct list_pair *list, const void *block, uint32_t word) {
+    /* An address below the unit's first block wraps, to a quotient that is too big. */
+    uint32_t offset = (uint16_t)(uintptr_t)block - word_first(word);
+    uint64_t product = (uint64_t)offset * list->divisor;
+    return (uint32_t)product < list->divisor && product >> 32 < word_count(word);
+}
+
+/* front_push for slabs of more than a unit. */
+HAK_INLINE bool front_push_medium(void *block, uint32_t word) {
+    struct lists *lists = hak_front.lists;
+    struct list_pair *list = (struct list_pair *)((char *)&lists->none + (word & 0xffff));
+    if (HAK_UNLIKELY(lists->end == 0)) return false;
+    if (HAK_CHECKS && HAK_UNLIKELY(!starts_medium(list, block, word))) return false;
+    return list_push(lists, list, block);
+}
+
+HAK_INLINE bool front_push(void *block) { return front_push_of(block, registry_word(block)); }
 
 #endif

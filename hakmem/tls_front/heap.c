@@ -140,12 +140,11 @@ void hak_front_lock(void) { lock_acquire(&heaps.lock); }
 void hak_front_unlock(void) { lock_release(&heaps.lock); }
 
 /* A list of a thread that is gone. Its front is walked only if it was not in a slow path: the hot
- * path leaves each list whole at every instruction, but for the mark of a block that it was about
- * to give. Pages are copied one by one while the thread still ran: what has no mark is not
- * followed, and stays out. */
+ * path leaves each list whole at every instruction. But pages are copied one by one while the
+ * thread still runs: what has no mark is not followed, and stays out. */
 static void free_list(void *head) {
-    for (bool first = true; head != NULL; first = false) {
-        if (HAK_CHECKS && !first && !block_is_marked(head, heaps.cookie)) return;
+    while (head != NULL) {
+        if (HAK_CHECKS && !block_is_marked(head, heaps.cookie)) return;
         void *next = block_next(head);
         hak_slab_give_remote(head);
         head = next;

@@ -28,7 +28,7 @@ constexpr int kQuickRounds = 3;
 constexpr char kUsage[] =
     "Compares hakmem with other allocators on the cases of all benches and on real programs, in\n"
     "one table of times and one of memory, each row against its best peer. Each allocator runs in\n"
-    "a process of its own, in rounds that are interleaved. About fifteen minutes; --quick: under\n"
+    "a process of its own, in rounds that are interleaved. Ten to fifteen minutes; --quick: under\n"
     "three. A peer of your own: --allocators=all,NAME=PATH.so";
 
 std::vector<std::string> missing_programs;

@@ -82,12 +82,10 @@ bool HasAll(const CaseSummary &summary, const Figure &figure) {
 void CompareToPeers(const Figure &figure, Comparison *out) {
     const std::vector<Row> &rows = out->summary->rows;
     const Row *subject = nullptr;
-    std::size_t subject_at = 0;
     std::size_t best = rows.size();
     for (std::size_t i = 0; i < rows.size(); ++i) {
         if (rows[i].allocator.name == kSubject) {
             subject = &rows[i];
-            subject_at = i;
         } else if (best == rows.size() || out->values[i] < out->values[best]) {
             best = i;
         }
@@ -95,12 +93,13 @@ void CompareToPeers(const Figure &figure, Comparison *out) {
     if (best == rows.size()) return;
     out->best_peer = rows[best].allocator.name;
     if (subject == nullptr) return;
-    out->ratio = out->values[best] / out->values[subject_at];
     std::vector<double> ratios;
     for (std::size_t i = 0; i < subject->rounds.size(); ++i) {
         ratios.push_back(figure(rows[best].rounds[i]) / figure(subject->rounds[i]));
     }
+    // Not the medians' ratio: these may be of rounds that another work on the machine told apart.
     out->ratios = MiddleOf(ratios);
+    out->ratio = out->ratios.median;
     out->mark = MarkOf(out->ratios);
 }
 
@@ -277,11 +276,13 @@ std::string CompareText(const std::vector<CaseSummary> &summaries,
     for (const Quantity &quantity : Quantities()) {
         const std::vector<Comparison> comparisons = CompareAll(summaries, quantity.figure);
         if (comparisons.empty()) continue;
-        out += absl::StrFormat("%s; ratio: best peer's over hakmem's, above 1 %s\n", quantity.title,
-                               quantity.better) +
-               TableOf(comparisons, quantity) + "\n" + MeansText(comparisons, quantity) + "\n";
+        out +=
+            absl::StrFormat("%s; ratio: best peer's over hakmem's in the same round, above 1 %s\n",
+                            quantity.title, quantity.better) +
+            TableOf(comparisons, quantity) + "\n" + MeansText(comparisons, quantity) + "\n";
     }
-    out += "Rounds: their ratios without the outer quarters. ~ they are more than 15 % apart, "
+    out += "Ratio: the median of the rounds. Rounds: without the outer quarters. ~ they are more "
+           "than 15 % apart, "
            "? and on both sides of 1.\n";
     for (const std::string &name : missing) {
         out += "Not run: " + name + " is not installed.\n";

@@ -17,8 +17,9 @@ struct Comparison {
     const CaseSummary *summary = nullptr;
     std::vector<double> values; // medians over the rounds, in the order of the allocators
     std::string best_peer;      // the least median that is not the subject's; empty: no peer
-    double ratio = 0; // best peer's median over the subject's: above 1 the subject is better
-    Spread ratios;    // of the rounds, without the outer quarters on either side
+    // The best peer's figure over the subject's in the same round: above 1 the subject is better.
+    Spread ratios;    // without the outer quarters on either side
+    double ratio = 0; // their median; 0: there is nothing to compare
     // ' ', '~' (how much is not sure: the ratios are far apart), '?' (not even who is better).
     char mark = ' ';
 };

@@ -17,7 +17,7 @@ namespace {
 
 using hak_bench::Outcome;
 
-constexpr char kTiny[] = "--allocators=hakmem,system --rounds=2 --shrink=5000 ";
+constexpr char kTiny[] = "--allocators=hakmem,system --rounds=1 --shrink=5000 ";
 
 Outcome RunBench(const std::string &flags, const char *redirect = "2>&1") {
     return hak_bench::RunBench("compare", flags, redirect);

@@ -1,24 +1,31 @@
 // Single paths of an allocator, for tools/count_paths.py, which counts the instructions inside of
-// the functions called measured_*.
+// the functions called measured_*, and for tools/count_atomics.py.
 //
-//   paths WHAT STEPS SIZE [BLOCKS]
+//   paths WHAT STEPS SIZE [BLOCKS [THREADS]]
 //
 // lifo, calloc, realloc, aligned, new: a step allocates, (resizes to the same size,) and frees.
 // runs: a step allocates BLOCKS blocks and then frees them. nothing: a step calls a function that
-// does nothing. After runs, hakmem's refills of all steps stand on stdout.
+// does nothing. lives: a step is a thread that allocates BLOCKS blocks, frees them and ends. ring:
+// in a step each of THREADS threads allocates BLOCKS blocks and then frees those of its neighbour.
+// hakmem's refills of all steps stand on stdout.
 #include <dlfcn.h>
+#include <sched.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <thread>
+#include <vector>
 
 #include "hakmem/hakmem.h"
 
 namespace {
 
-constexpr std::size_t kMaxBlocks = 1 << 16;
+constexpr std::size_t kMaxBlocks = 1 << 16; // of all threads
+constexpr std::size_t kMaxThreads = 64;
 constexpr std::size_t kAlignment = 64;
 
 void *blocks[kMaxBlocks];
@@ -86,6 +93,11 @@ struct Path {
     void (*step)(std::size_t size, std::size_t count);
 };
 
+void Run(std::size_t size, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) blocks[i] = measured_malloc(size);
+    for (std::size_t i = 0; i < count; ++i) measured_free(blocks[i]);
+}
+
 const Path kPaths[] = {
     {"nothing", [](std::size_t, std::size_t) { measured_nothing(); }},
     {"lifo", [](std::size_t size, std::size_t) { measured_free(measured_malloc(size)); }},
@@ -94,33 +106,77 @@ const Path kPaths[] = {
      [](std::size_t size, std::size_t) { std::free(measured_realloc(std::malloc(size), size)); }},
     {"aligned", [](std::size_t size, std::size_t) { std::free(measured_aligned(size)); }},
     {"new", [](std::size_t size, std::size_t) { measured_delete(measured_new(size), size); }},
-    {"runs",
-     [](std::size_t size, std::size_t count) {
-         for (std::size_t i = 0; i < count; ++i) blocks[i] = measured_malloc(size);
-         for (std::size_t i = 0; i < count; ++i) measured_free(blocks[i]);
-     }},
+    {"runs", Run},
+    {"lives", [](std::size_t size, std::size_t count) { std::thread(Run, size, count).join(); }},
 };
+
+// Threads wait for each other without the C library's locks: their atomics would be counted.
+class Turns {
+  public:
+    explicit Turns(std::size_t threads) : threads_(threads) {}
+    void Wait() {
+        const std::size_t turn = turn_;
+        if (++waiting_ == threads_) {
+            waiting_ = 0;
+            ++turn_;
+        }
+        while (turn_ == turn) sched_yield();
+    }
+
+  private:
+    const std::size_t threads_;
+    std::atomic<std::size_t> waiting_{0};
+    std::atomic<std::size_t> turn_{0};
+};
+
+void Ring(std::size_t steps, std::size_t size, std::size_t count, std::size_t threads) {
+    Turns turns(threads);
+    const auto work = [&](std::size_t thread) {
+        void **const own = blocks + thread * count;
+        void **const neighbours = blocks + (thread + 1) % threads * count;
+        for (std::size_t step = 0; step < steps; ++step) {
+            for (std::size_t i = 0; i < count; ++i) own[i] = std::malloc(size);
+            turns.Wait();
+            for (std::size_t i = 0; i < count; ++i) std::free(neighbours[i]);
+            turns.Wait();
+        }
+    };
+    std::vector<std::thread> running;
+    for (std::size_t i = 0; i < threads; ++i) running.emplace_back(work, i);
+    for (std::thread &thread : running) thread.join();
+}
+
+std::size_t Number(int argc, char **argv, int at, std::size_t otherwise) {
+    return argc > at ? std::strtoull(argv[at], nullptr, 10) : otherwise;
+}
 
 } // namespace
 
 int main(int argc, char **argv) {
-    if (argc < 4) {
-        std::fputs("usage: paths WHAT STEPS SIZE [BLOCKS]\n", stderr);
+    const std::size_t steps = Number(argc, argv, 2, 0);
+    const std::size_t size = Number(argc, argv, 3, 0);
+    const std::size_t count = Number(argc, argv, 4, 1);
+    const std::size_t threads = Number(argc, argv, 5, 1);
+    if (steps == 0 || size == 0 || count == 0 || threads == 0 || threads > kMaxThreads ||
+        count > kMaxBlocks / threads) {
+        std::fprintf(stderr,
+                     "usage: paths WHAT STEPS SIZE [BLOCKS [THREADS]]; BLOCKS of all threads to "
+                     "%zu, THREADS to %zu\n",
+                     kMaxBlocks, kMaxThreads);
         return 2;
     }
-    const auto steps = std::strtoull(argv[2], nullptr, 10);
-    const auto size = static_cast<std::size_t>(std::strtoull(argv[3], nullptr, 10));
-    const std::size_t count = argc > 4 ? std::strtoull(argv[4], nullptr, 10) : 1;
-    if (count == 0 || count > kMaxBlocks) {
-        std::fprintf(stderr, "paths: BLOCKS is 1 to %zu\n", kMaxBlocks);
-        return 2;
-    }
+    const char *what = argv[1];
+    bool known = std::strcmp(what, "ring") == 0;
+    if (known) Ring(steps, size, count, threads);
     for (const Path &path : kPaths) {
-        if (std::strcmp(path.name, argv[1]) != 0) continue;
-        for (unsigned long long i = 0; i < steps; ++i) path.step(size, count);
-        std::printf("%.0f\n", Refills());
-        return 0;
+        if (std::strcmp(path.name, what) != 0) continue;
+        known = true;
+        for (std::size_t i = 0; i < steps; ++i) path.step(size, count);
     }
-    std::fprintf(stderr, "paths: no path '%s'\n", argv[1]);
-    return 2;
+    if (!known) {
+        std::fprintf(stderr, "paths: no path '%s'\n", what);
+        return 2;
+    }
+    std::printf("%.0f\n", Refills());
+    return 0;
 }

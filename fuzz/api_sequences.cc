@@ -147,7 +147,11 @@ class State {
         }
         Shadow::CheckContents(address, block, std::min(bytes, block.usable));
         shadow_.Forget(i);
-        shadow_.Add(address, stayed ? hak_usable_size(address) : bytes, 0);
+        if (stayed) {
+            shadow_.Add(address, hak_usable_size(address), 0);
+        } else {
+            shadow_.AddResized(address, bytes, block.address);
+        }
     }
 
     void Realloc(size_t i, size_t size) {

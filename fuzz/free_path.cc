@@ -284,7 +284,11 @@ class State {
                              ? std::min(call.alignment, size_t{4096})
                              : 0;
         if (word_is_large(registry_word(call.address))) padding = 4096;
-        return call.size <= usable && usable - call.size <= call.size / 3 + 64 + padding;
+        return RoundsTo(call.size, usable, padding) || (some_waste_ && call.size <= usable);
+    }
+
+    static bool RoundsTo(size_t size, size_t usable, size_t padding) {
+        return size <= usable && usable - size <= size / 3 + 64 + padding;
     }
 
     /* The block went from its slab into a list, and nobody had it yet: it carries no mark, and only
@@ -309,10 +313,15 @@ class State {
         }
         if (moved != block.address) Freed(block.address);
         shadow_.Forget(i);
-        if (moved != nullptr) shadow_.Add(moved, call.size, 0);
+        if (moved == nullptr) return;
+        shadow_.AddResized(moved, call.size, block.address);
+        some_waste_ |= !RoundsTo(call.size, hak_usable_size(moved), 0);
     }
 
     static constexpr size_t kFreed = 64;
+    /* A block that shrank stayed where it was: from then on any size below a block's may be its. Of
+     * the process, as in the library. */
+    static inline bool some_waste_ = false;
     Shadow shadow_;
     void *freed_[kFreed] = {};
     size_t frees_ = 0;

@@ -78,6 +78,14 @@ size_t Shadow::find(const void *address) const {
     return i;
 }
 
+void Shadow::AddResized(void *address, size_t size, const void *before) {
+    if (address != before) return Add(address, size, 0);
+    /* What stays serves by half at least, or is no more than a cache line. */
+    size_t usable = hak_usable_size(address);
+    FUZZ_CHECK(size <= usable && (size >= usable / 2 || usable <= LINE_BYTES));
+    Add(address, usable, 0);
+}
+
 void Shadow::Add(void *address, size_t size, size_t alignment) {
     FUZZ_CHECK(address != nullptr);
     uintptr_t a = reinterpret_cast<uintptr_t>(address);

@@ -39,6 +39,8 @@ class Shadow {
     /* Takes over a fresh block: checks its alignment, that it has `size` bytes and not many more,
      * and that it overlaps no other; writes all over it. */
     void Add(void *address, size_t size, size_t alignment);
+    /* The same for a block that realloc gave for one at `before`. */
+    void AddResized(void *address, size_t size, const void *before);
     /* Takes a block out that is about to be freed; checks what is in it. */
     Block Remove(size_t i);
     /* Takes a block out that is no more, unseen. */

@@ -196,7 +196,7 @@ class State {
         Let(t, [&] { address = hak_realloc(block.address, size); });
         Shadow::CheckContents(address, block, std::min(size, block.usable));
         shadow_.Forget(i);
-        shadow_.Add(address, size, 0);
+        shadow_.AddResized(address, size, block.address);
     }
 
     /* Each thread frees its neighbour's pile and makes one of its own, then half of that goes. */

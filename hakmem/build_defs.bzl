@@ -39,6 +39,12 @@ COPTS = _WARNINGS + _ALWAYS + select({
     "//conditions:default": _FAST,
 })
 
+# Page sizes of aarch64 beside 4 KiB.
+PAGE_KIBS = [
+    16,
+    64,
+]
+
 def hak_layer(
         name,
         deps = [],
@@ -82,6 +88,24 @@ def hak_layer(
             # GoogleTest is C++, whose library Memory Sanitizer would have to be built into.
             tags = ["no-msan"] + test_tags,
             deps = [":" + name, "@googletest//:gtest_main"] + test_deps,
+        )
+
+def page_size_tests(name, srcs, deps, **kwargs):
+    """A test once more with each page size that Linux has, but 4 KiB: NAME_of_16_kib_test ...
+
+    Args:
+      name: what is tested, as in os_backend_pages.
+      srcs: the test's sources.
+      deps: what they need, GoogleTest's main included.
+      **kwargs: more for the cc_test.
+    """
+    for kib in PAGE_KIBS:
+        cc_test(
+            name = "%s_of_%d_kib_test" % (name, kib),
+            srcs = srcs,
+            tags = ["no-msan"],
+            deps = deps + ["//hakmem/os_backend:page_%d_kib" % kib],
+            **kwargs
         )
 
 def hak_layer_benchmark(name, deps = []):

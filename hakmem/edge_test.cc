@@ -1,6 +1,8 @@
-/* Correct programs in corners: frees at a thread's end, copies of what was never written. */
+/* Correct programs in corners: frees at a thread's end, copies of what was never written, blocks
+ * that shrink, large blocks that are used again. */
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -11,6 +13,8 @@
 #include "hakmem/hakmem.h"
 
 namespace {
+
+constexpr size_t kMiB = 1 << 20;
 
 /* Threads that have a heap. */
 uint64_t threads() {
@@ -68,6 +72,34 @@ void copy_unwritten_members() {
 TEST(EdgeDeathTest, WhatWasNeverWrittenAccusesNobody) {
     testing::FLAGS_gtest_death_test_style = "threadsafe";
     EXPECT_EXIT(copy_unwritten_members(), testing::ExitedWithCode(0), "");
+}
+
+TEST(Edge, ABlockStaysWhereItIsWhileHalfOfItServes) {
+    for (size_t bytes : {64ul, 1024ul, 20480ul, kMiB}) { /* of a class */
+        void *b = hak_malloc(bytes);
+        ASSERT_EQ(hak_usable_size(b), bytes);
+        EXPECT_EQ(hak_realloc(b, bytes), b);
+        EXPECT_EQ(hak_realloc(b, bytes / 2), b);
+        EXPECT_EQ(hak_realloc(b, bytes), b);
+        void *smaller = hak_realloc(b, bytes / 2 - 1);
+        EXPECT_EQ(smaller == b, bytes == 64) << bytes; /* a cache line is not worth it */
+        hak_free_sized(smaller, bytes / 2 - 1);
+    }
+}
+
+TEST(Edge, ALargeBlockOfTheCacheIsZeroForCalloc) {
+    for (size_t bytes : {3 * kMiB / 2, 5 * kMiB - 1, 40 * kMiB + 12345}) {
+        for (int i = 0; i < 8; i++) { /* purged at first, then kept */
+            auto *b = static_cast<unsigned char *>(hak_malloc(bytes));
+            ASSERT_NE(b, nullptr);
+            std::memset(b, 0xff, bytes);
+            hak_free(b);
+            b = static_cast<unsigned char *>(hak_calloc(2, bytes / 2));
+            ASSERT_NE(b, nullptr);
+            EXPECT_EQ(std::count(b, b + bytes / 2 * 2, 0), static_cast<ptrdiff_t>(bytes / 2 * 2));
+            hak_free(b);
+        }
+    }
 }
 
 } // namespace

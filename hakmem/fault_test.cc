@@ -137,7 +137,7 @@ TEST_F(Faults, OfOneCallAreSurvivedWhicheverItIs) {
 }
 
 TEST_F(Faults, OfOneCallAreSurvivedBesideThreads) {
-    int n = ForEachCall({}, 1);
+    int n = ForEachCall({.steps = 120}, 1);
     std::printf("three threads: each of about %d calls failed\n", n);
 }
 

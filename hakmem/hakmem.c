@@ -1,7 +1,8 @@
 /* START HERE: the API; chooses the path by size and by registry word.
  *
  *   malloc: hot path, else allocate(): slab classes from the front, larger ones from large;
- *           when both refuse, give everything back that is free and try once more.
+ *           when both refuse, give everything back that is free and try once more, and again as
+ *           long as the program's callback makes room.
  *   free:   hot path, else by word: a slab's block to the front, a large one to large.
  *   A call that comes in while its thread is in a slow path (a signal handler), after the thread's
  *   end, or among the first frees of one without a heap, is served aside: a mapping of its own,
@@ -15,6 +16,8 @@
 #include "hakmem/hot_path.h"
 #include "hakmem/large/large.h"
 #include "hakmem/lifecycle.h"
+#include "hakmem/limit.h"
+#include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/shared_pool/shared_pool.h"
 
@@ -51,19 +54,35 @@ static unsigned class_for(size_t size, size_t align) {
 static void *allocate_once(size_t size, size_t align, bool *zero) {
     unsigned c = fits_slab(size, align) ? class_for(size, align) : CLASSES;
     if (!enter_with_heap()) return hak_large_alloc(size, align, true, zero);
-    *zero = false;
-    void *block = c < CLASSES ? hak_front_take(c) : hak_large_alloc(size, align, false, zero);
+    void *block;
+    if (c < CLASSES) {
+        *zero = false;
+        block = hak_front_take(c);
+    } else {
+        block = hak_large_alloc(size, align, false, zero);
+    }
     front_leave();
     return block;
 }
 
+/* Bytes that must be resident to serve a request. */
+static size_t needed(size_t size, size_t align) {
+    unsigned c = fits_slab(size, align) ? class_for(size, align) : CLASSES;
+    return c < CLASSES ? hak_size_class[c].span * SLAB_BYTES : size;
+}
+
 /* Out of memory: everything that is free goes back, so that what is asked for may fit. */
-static void reclaim(void) {
+static void reclaim(size_t bytes) {
     if (!front_enter()) return;
     hak_front_drain_transfer();
     hak_front_flush();
     hak_large_trim(0);
-    hak_shared_pool_release_address_space();
+    /* Where the limit is the reason, address space may stay. */
+    if (hak_budget_left() < bytes) {
+        hak_shared_pool_trim(0);
+    } else {
+        hak_shared_pool_release_address_space();
+    }
     front_leave();
 }
 
@@ -72,17 +91,22 @@ static void *allocate(size_t size, size_t align, bool *zero) {
     if (HAK_LIKELY((size | align) >> ADDRESS_BITS == 0)) {
         void *block = allocate_once(size, align, zero);
         if (HAK_LIKELY(block != NULL)) return block;
-        reclaim();
-        block = allocate_once(size, align, zero);
-        if (block != NULL) return block;
+        do {
+            reclaim(needed(size, align));
+            block = allocate_once(size, align, zero);
+            if (block != NULL) return block;
+        } while (hak_limit_ask(size));
     }
     errno = ENOMEM;
     return NULL;
 }
 
 void *hak_malloc_slow(size_t size) {
-    /* The commonest reason first: a class's list ran empty. */
-    if (HAK_LIKELY(size <= MEDIUM_MAX && hak_front.heap != NULL)) {
+    if (HAK_UNLIKELY(size > MEDIUM_MAX)) {
+        void *block = hak_large_take(size);
+        if (HAK_LIKELY(block != NULL)) return block;
+    } else if (HAK_LIKELY(hak_front.heap != NULL)) {
+        /* The commonest reason: a class's list ran empty. */
         unsigned c = size_class_of(size);
         void *block = front_swap(c << CLASS_SCALE);
         if (HAK_LIKELY(block != NULL)) return block;
@@ -92,12 +116,12 @@ void *hak_malloc_slow(size_t size) {
             if (HAK_LIKELY(block != NULL)) return block;
         }
     }
-    bool zero;
+    bool zero = false;
     return allocate(size, BLOCK_MIN, &zero);
 }
 
 void *hak_aligned_slow(size_t align, size_t size) {
-    bool zero;
+    bool zero = false;
     return allocate(size, align, &zero);
 }
 
@@ -110,7 +134,7 @@ void *hak_calloc(size_t count, size_t size) {
         void *block = hot_malloc(bytes);
         return block == NULL ? NULL : memset(block, 0, bytes);
     }
-    bool zero;
+    bool zero = true;
     void *block = allocate(bytes, BLOCK_MIN, &zero);
     if (block == NULL || zero) return block;
     return memset(block, 0, bytes);
@@ -182,6 +206,8 @@ static HAK_NOINLINE void free_rarely(void *block) {
     }
     if (large) {
         hak_large_free(block, word, false);
+    } else if (word_is_checked(word)) {
+        hak_front_free_checked(block);
     } else {
         hak_front_free(block, word_class(word));
     }
@@ -190,16 +216,19 @@ static HAK_NOINLINE void free_rarely(void *block) {
 
 static HAK_NOINLINE void free_into_front(void *block, uint32_t word) {
     uint32_t c = word_class(word);
-    if (HAK_LIKELY(c < CLASSES && hak_front.heap != NULL) && front_enter()) {
+    bool listed = c < CLASSES && !word_is_checked(word);
+    if (HAK_LIKELY(listed && hak_front.heap != NULL) && front_enter()) {
         hak_front_free(block, c);
         front_leave();
         return;
     }
+    if (word_is_large(word) && hak_large_give(block, word)) return;
     free_rarely(block);
 }
 
 void hak_free_slow(void *block, uint32_t word) {
-    if ((word & WORD_RUN) && HAK_LIKELY(front_push_medium(block, word))) return;
+    bool run = (word & (WORD_LARGE | WORD_RUN | WORD_CHECKED)) == WORD_RUN;
+    if (run && HAK_LIKELY(front_push_medium(block, word))) return;
     free_into_front(block, word);
 }
 
@@ -210,10 +239,13 @@ static size_t block_bytes_of(const void *block, uint32_t word, const struct verb
     if (word == 0) return 0;
     if (word_is_large(word)) {
         size_t bytes = hak_large_usable(block, word);
-        if (HAK_UNLIKELY(bytes == 0)) {
+        if (HAK_LIKELY(bytes != 0)) return bytes;
+        if (hak_large_was_freed(block)) {
+            report_freed(block, verb, 0);
+        } else {
             hak_misuse(verb->kind, verb->what, block, 0, "the address lies inside a large block");
         }
-        return bytes;
+        return 0;
     }
     size_t bytes = hak_size_class[word_class(word)].block_bytes;
     struct slab *slab = hak_slab_of(block);
@@ -233,23 +265,37 @@ static size_t block_bytes_of(const void *block, uint32_t word, const struct verb
 
 size_t hak_usable_size(const void *block) {
     if (block == NULL) return 0;
-    return block_bytes_of(block, word_of(block, &USABLE_SIZE), &USABLE_SIZE);
+    uint32_t word = word_of(block, &USABLE_SIZE);
+    size_t bytes = block_bytes_of(block, word, &USABLE_SIZE);
+    if (bytes != 0 && word_is_large(word)) hak_large_tell(block, word);
+    return bytes;
 }
 
-/* A block stays where it is while it wastes no more than a fresh one might. */
-static bool stays(size_t size, size_t bytes) {
+/* No more of the block is waste than a fresh one might have. */
+HAK_INLINE bool rounds_to(size_t size, size_t bytes) {
     return size <= bytes && bytes - size <= size / 3 + 64;
 }
 
-/* Set once a block could not shrink for want of memory: blocks may then be of any size above what
- * was asked for. */
+/* A slab's block stays where it is while at least half of it serves: a copy would cost more than
+ * the bytes are worth, and a program that goes on shrinking moves at each halving only. */
+HAK_INLINE bool stays(size_t size, size_t bytes) {
+    return size <= bytes && (size >= bytes / 2 || bytes <= LINE_BYTES);
+}
+
+/* Set once a block that shrank stayed where it was: blocks may then be of any size above what was
+ * asked for. */
 static bool some_waste;
+
+HAK_INLINE void note_size(size_t size, size_t bytes) {
+    if (HAK_LIKELY(rounds_to(size, bytes)) || load_relaxed(&some_waste)) return;
+    store_relaxed(&some_waste, true);
+}
 
 /* A block of `bytes` may have been asked for with this size and alignment: what is above the size
  * is what a class, an alignment or a page rounds up by. Large blocks are of any size: calls that
  * are served aside have no others. */
 static bool size_fits(size_t size, size_t alignment, size_t bytes, bool large) {
-    if (stays(size, bytes)) return true;
+    if (rounds_to(size, bytes)) return true;
     if (size > bytes) return false;
     size_t page = hak_os_page_bytes(), rounding = alignment < page && !large ? alignment : page;
     bool rounded = rounding > BLOCK_MIN && bytes - size <= size / 3 + 64 + rounding;
@@ -310,7 +356,8 @@ static void *resize_large(void *block, uint32_t word, size_t size) {
     return moved;
 }
 
-void *hak_realloc(void *block, size_t size) {
+/* All but what hak_realloc serves at once. */
+static HAK_NOINLINE void *realloc_slow(void *block, size_t size) {
     if (block == NULL) return hot_malloc(size);
     uint32_t word = word_of(block, &REALLOC);
     size_t bytes = block_bytes_of(block, word, &REALLOC);
@@ -322,8 +369,13 @@ void *hak_realloc(void *block, size_t size) {
         hot_free(block);
         return NULL;
     }
-    if (stays(size, bytes)) return block;
-    if (word_is_large(word) && size <= PTRDIFF_MAX) {
+    bool large = word_is_large(word);
+    if (large ? size <= bytes && size >= bytes - bytes / 8 : stays(size, bytes)) {
+        if (large) hak_large_tell(block, word);
+        note_size(size, bytes);
+        return block;
+    }
+    if (large && size <= PTRDIFF_MAX) {
         void *moved = resize_large(block, word, size);
         if (moved != NULL) return moved;
     }
@@ -337,6 +389,49 @@ void *hak_realloc(void *block, size_t size) {
     memcpy(moved, block, size < bytes ? size : bytes);
     hot_free(block);
     return moved;
+}
+
+/* The block is free, as far as its mark says. */
+HAK_INLINE bool seems_free(const void *block, const struct lists *lists) {
+    return HAK_CHECKS && block_is_marked(block, lists->cookie);
+}
+
+/* A block that stays, in a slab of several units. */
+static HAK_NOINLINE void *realloc_in_run(void *block, size_t size) {
+    struct slab *slab = hak_slab_of(block);
+    unsigned w;
+    uint64_t bit;
+    bool here = slab != NULL && hak_slab_find(slab, block, &w, &bit) == SLAB_OK &&
+                !hak_slab_has(slab, w, bit);
+    if (HAK_UNLIKELY(!here || seems_free(block, hak_front.lists))) return realloc_slow(block, size);
+    note_size(size, hak_size_class[load_relaxed(&slab->class_index)].block_bytes);
+    return block;
+}
+
+void *hak_realloc(void *block, size_t size) {
+    /* The commonest reason first: a block that stays. What looks like a mistake, or has no lists to
+     * ask, is looked at in realloc_slow. */
+    struct lists *lists = hak_front.lists;
+    uint32_t word = registry_word(block), c = word_class(word);
+    bool listed = lists->end != 0 && c < CLASSES && !word_is_checked(word);
+    if (HAK_UNLIKELY(!listed || size == 0)) return realloc_slow(block, size);
+    const struct size_class *sc = &hak_size_class[c];
+    size_t bytes = sc->block_bytes;
+    if (!stays(size, bytes)) return realloc_slow(block, size);
+    if (HAK_UNLIKELY(sc->span != 1)) return realloc_in_run(block, size);
+    /* A slab of one unit is its own head, and its place is the block's address without the rest. */
+    size_t offset = (uintptr_t)block & (SLAB_BYTES - 1);
+    size_t index = size_class_index(c, offset);
+    bool here = index < sc->capacity && index * bytes == offset;
+    if (HAK_UNLIKELY(!here || seems_free(block, lists))) return realloc_slow(block, size);
+    struct superslab *ss = hak_registry_record(block);
+    if (HAK_UNLIKELY(ss == NULL)) return realloc_slow(block, size);
+    size_t unit = (uintptr_t)block >> SLAB_SHIFT & (SLABS_PER_SUPERSLAB - 1);
+    uint64_t free = load_relaxed(&ss->free_bits[unit][index / 64]) |
+                    load_relaxed(&ss->remote_bits[unit][index / 64]);
+    if (HAK_UNLIKELY((free >> index % 64 & 1) != 0)) return realloc_slow(block, size);
+    note_size(size, bytes);
+    return block;
 }
 
 void *hak_reallocarray(void *block, size_t count, size_t size) {

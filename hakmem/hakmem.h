@@ -62,7 +62,7 @@ HAK_API void *hak_aligned_alloc(size_t alignment, size_t size);
 HAK_API int hak_posix_memalign(void **out, size_t alignment, size_t size);
 
 /* Bytes of `block` that may be used: at least what was asked for, the same at every call,
- * at most n + n/3 + 4 KiB. NULL gives 0. */
+ * at most n + n/3 + an OS page. NULL gives 0. */
 HAK_API size_t hak_usable_size(const void *block);
 
 /* ---- Memory kept and given back -------------------------------------------------------- */
@@ -74,6 +74,18 @@ HAK_API bool hak_trim(size_t keep);
 /* Gives up the caller's front (the thread's own stock of free blocks and slabs) to be used by
  * others at once. For threads that go idle. The thread may go on allocating afterwards. */
 HAK_API void hak_thread_idle(void);
+
+/* Has `callback` called when a request cannot be served, before it fails with NULL and ENOMEM: for
+ * want of memory or address space, or because of HAKMEM_LIMIT. All that is free was given back by
+ * then. `bytes` is what was asked for. NULL takes it back. Returns the callback before.
+ *
+ * It runs in the thread that asked, outside the allocator, with none of its locks held: it may free
+ * (caches of its own, say), trim, and allocate; a request of its own that fails does so without
+ * asking again. True: it made room, and the request is tried again; it is asked again if that
+ * fails, so it must return false in the end. It must return, and keep in mind which locks of the
+ * program the thread may hold. Not called in signal handlers that interrupt the allocator. */
+typedef bool (*hak_limit_callback)(size_t bytes);
+HAK_API hak_limit_callback hak_set_limit_callback(hak_limit_callback callback);
 
 /* Prewarm: takes superslabs ahead of need. `k` names a block size of 8 << k bytes, 0 <= k < 8;
  * `count` is in superslabs' worth of slabs (2 MiB each), at most 4096 a class.
@@ -173,6 +185,9 @@ struct hak_stats {
     uint64_t warm_misses;    /* front misses that went to the shared pool */
     uint64_t warm_prefilled; /* slabs taken ahead on a miss */
     uint64_t stage[HAK_STAGE_COUNT]; /* slabs handed out by the shared pool, by stage */
+    uint64_t counted_bytes;          /* against the limit: slabs with pages, large blocks, cached
+                                      * ones too, metadata */
+    uint64_t limit_bytes;            /* HAKMEM_LIMIT; 0: none */
 };
 
 /* Fills `out`. Returns false and EINVAL when out->size is 0 or too large. */

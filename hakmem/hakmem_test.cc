@@ -61,7 +61,7 @@ TEST(Hakmem, EveryClassBoundaryIsUsableAndBounded) {
             ASSERT_NE(b, nullptr);
             EXPECT_EQ(reinterpret_cast<uintptr_t>(b) % 16, 0u);
             EXPECT_GE(hak_usable_size(b), size);
-            EXPECT_LE(hak_usable_size(b), size + size / 3 + 4096);
+            EXPECT_LE(hak_usable_size(b), size + size / 3 + hak_os_page_bytes());
             std::memset(b, 0xcd, hak_usable_size(b));
             hak_free(b);
         }
@@ -138,7 +138,7 @@ TEST(Hakmem, ReallocKeepsTheContentWhileItGrowsAndShrinks) {
         h.block = static_cast<unsigned char *>(hak_realloc(h.block, size));
         ASSERT_NE(h.block, nullptr);
         ASSERT_TRUE(h.intact(size)) << size;
-        EXPECT_LE(hak_usable_size(h.block), size + size / 3 + 4096);
+        EXPECT_LE(hak_usable_size(h.block), size + size / 3 + hak_os_page_bytes());
     }
     EXPECT_EQ(hak_realloc(h.block, 0), nullptr);
 }

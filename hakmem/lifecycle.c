@@ -12,6 +12,7 @@
 #include "hakmem/error.h"
 #include "hakmem/hakmem.h"
 #include "hakmem/large/large.h"
+#include "hakmem/limit.h"
 #include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/tls_front/tls_front.h"
 #include "hakmem/transfer/transfer.h"
@@ -107,6 +108,7 @@ __attribute__((constructor)) static void process_starts(void) {
     hak_misuse_set_policy(hak_error_describe, hak_options.on_error == ON_ERROR_REPORT,
                           hak_options.error_json != 0);
     store_relaxed(&hak_front_on_tick, hak_large_tick);
+    hak_limit_init();
     hak_front_apply_mode();
     pthread_atfork(fork_prepare, fork_parent, fork_child);
     hak_ss_prewarm_init();

@@ -6,6 +6,7 @@
 #include "hakmem/base/text.h"
 #include "hakmem/config/options.h"
 #include "hakmem/large/large.h"
+#include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/tls_front/tls_front.h"
@@ -25,7 +26,7 @@ static void collect(struct hak_stats *s) {
     uint64_t moving = s->front_bytes + s->transfer_bytes;
     s->live_bytes = large.live_bytes + (pool.live_bytes > moving ? pool.live_bytes - moving : 0);
     s->free_bytes = pool.free_bytes;
-    s->resident_free_bytes = pool.resident_free_bytes + large.cached_bytes;
+    s->resident_free_bytes = pool.resident_free_bytes + large.kept_bytes;
     s->mapped_bytes = pool.superslabs * SUPERSLAB_BYTES + large.live_bytes + large.cached_bytes;
     s->metadata_bytes = hak_os_meta_bytes();
     s->large_bytes = large.live_bytes;
@@ -41,6 +42,8 @@ static void collect(struct hak_stats *s) {
     s->warm_misses = fronts.misses;
     s->warm_prefilled = fronts.prefilled;
     for (unsigned i = 0; i < STAGE_COUNT; i++) s->stage[i] = pool.stage[i];
+    s->counted_bytes = hak_budget_used();
+    s->limit_bytes = hak_budget_limit();
 }
 
 void hak_stats_collect(struct hak_stats *out) {
@@ -95,6 +98,8 @@ void hak_stats_print(int fd) {
     line(fd, "large blocks", s.large_bytes, " bytes");
     line(fd, "mapped", s.mapped_bytes, " bytes");
     line(fd, "metadata", s.metadata_bytes, " bytes");
+    line(fd, "counted against the limit", s.counted_bytes, " bytes");
+    line(fd, "limit", s.limit_bytes, s.limit_bytes != 0 ? " bytes" : " (none)");
     line(fd, "given back to the system", s.purged_bytes, " bytes");
     line(fd, "superslabs", s.superslabs, "");
     line(fd, "  hot", s.superslabs_hot, "");

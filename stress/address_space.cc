@@ -34,6 +34,13 @@ constexpr std::size_t kMostResidentPerTiB = 16 * kMiB;
 // What stays when all is freed: the touched words of addresses that were in use once.
 constexpr std::size_t kMostLeftPerTiB = 4 * kMiB;
 
+// --mode=full: so much of each size, and what may come on top.
+constexpr std::size_t kHeapBytes = 256 * kMiB;
+// Descending: smaller blocks have more bits, and metadata of an earlier heap is used again.
+constexpr std::size_t kSizes[] = {4 * kKiB, kKiB, 256, 64, 32, 16};
+constexpr double kMostMetadataPerGiB = 24.0 * kMiB;
+constexpr double kMostOverPerGiB = 24.0 * kMiB;
+
 struct Piece {
     unsigned char *data;
     std::size_t size;
@@ -101,7 +108,20 @@ void Grow(Piece *piece) {
     Mark(*piece);
 }
 
+// Whether the kernel gives address space that no memory stands behind (vm.overcommit_memory).
+bool MayBeSparse() {
+    int mode = 0;
+    std::FILE *file = std::fopen("/proc/sys/vm/overcommit_memory", "r");
+    const bool known = file != nullptr && std::fscanf(file, "%d", &mode) == 1;
+    if (file != nullptr) std::fclose(file);
+    return !known || mode != 2;
+}
+
 void Walk(const Options &options) {
+    if (!MayBeSparse()) {
+        std::fprintf(stderr, "address space: not walked, vm.overcommit_memory is 2\n");
+        return;
+    }
     const Baseline baseline;
     const std::size_t resident = ResidentBytes();
     const std::uint64_t metadata = Stats().metadata_bytes;
@@ -143,17 +163,52 @@ void Walk(const Options &options) {
     baseline.CheckEnd("address space", kResidentSlack + tib * kMostLeftPerTiB);
 }
 
+// How much a heap full of blocks of one size has beside them; `resident` and `metadata`: what there
+// was before the first one.
+void Fill(std::size_t size, std::size_t resident, std::uint64_t metadata) {
+    const Baseline baseline;
+    std::vector<void *> blocks(kHeapBytes / size);
+    for (void *&block : blocks) {
+        block = hak_malloc(size);
+        if (block == nullptr) Fail("no memory for %zu bytes", size);
+        std::memset(block, 1, size);
+    }
+    const double gib = static_cast<double>(kHeapBytes) / kGiB;
+    const double own = static_cast<double>(Stats().metadata_bytes - metadata) / gib;
+    const double asked = static_cast<double>(kHeapBytes + blocks.size() * sizeof(void *));
+    const double over = (static_cast<double>(ResidentBytes() - resident) - asked) / gib;
+    std::fprintf(stderr, "%zu B: %.1f MiB of metadata's address space a GiB of blocks, ", size,
+                 own / kMiB);
+    std::fprintf(stderr, "%.1f MiB resident that were not asked for\n", over / kMiB);
+    if (own > kMostMetadataPerGiB) Fail("metadata takes more address space than it may");
+    if (ResidentIsMeaningful() && over > kMostOverPerGiB) Fail("more is resident than may be");
+    for (void *block : blocks) hak_free(block);
+    std::vector<void *>().swap(blocks); // the baseline had none
+    EndOfRun();
+    baseline.CheckEnd("a full heap", kResidentSlack);
+}
+
+void FillAll() {
+    const std::size_t resident = ResidentBytes();
+    const std::uint64_t metadata = Stats().metadata_bytes;
+    for (const std::size_t size : kSizes) Fill(size, resident, metadata);
+}
+
 } // namespace
 } // namespace hak_stress
 
 int main(int argc, char **argv) {
     using namespace hak_stress;
+    Options defaults;
+    defaults.mode = "sparse";
     const Options options = ParseFlagsOrExit(
         argc, argv,
-        "address_space: blocks over --tib terabytes of address space, between holes; half of it "
-        "is\n"
-        "holes. Each block is found, grown and freed; metadata stays within its bound.",
-        Options(), {}, 1, {"tib"});
-    Walk(options);
+        "address_space: what hakmem itself needs. --mode=sparse: blocks over --tib terabytes of\n"
+        "address space, half of it holes; each block is found, grown and freed. --mode=full: "
+        "heaps\n"
+        "full of blocks of one size. Fails when metadata grows by more than it may.",
+        defaults, {"sparse", "full"}, 1, {"tib"});
+    if (options.mode == "sparse") Walk(options);
+    if (options.mode == "full") FillAll();
     return 0;
 }

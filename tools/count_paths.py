@@ -7,8 +7,7 @@
 Each path runs under callgrind with an allocator preloaded, N steps and twice as many: the
 difference is what a step takes once it is warm. Counted is from the call's way through the PLT to
 the return; what the caller itself takes is subtracted. A count, unlike a time, is the same on every
-run. Needs valgrind. Without NAME=PATH the peers are those of the benches that are installed, and
-glibc.
+run. Needs valgrind. Peers are glibc, those of the benches that are installed, and NAME=PATH.
 """
 
 import os
@@ -96,7 +95,7 @@ def find_peers():
 def table_of(program, libraries, steps):
     """Rows of cells; the first is the header."""
     rows = [["instructions", *libraries]]
-    bases = {name: count(program, library, ("", ["nothing", 0], ["nothing"], 1, False), steps)[0]
+    bases = {name: count(program, library, ("", ["nothing", 1], ["nothing"], 1, False), steps)[0]
              for name, library in libraries.items()}
     hit, refill = 0, ""
     for path in PATHS:
@@ -147,7 +146,7 @@ def main():
             print(f"tools/count_paths.py: no flag {argument}\n\n{__doc__.strip()}",
                   file=sys.stderr)
             sys.exit(2)
-    libraries.update(given or find_peers())
+    libraries.update({**find_peers(), **given})
     for file in [program, *libraries.values()]:
         if file and not pathlib.Path(file).is_file():
             print(f"tools/count_paths.py: {file} is not there", file=sys.stderr)

@@ -51,10 +51,12 @@
  * of them. */
 #define FRONT_LOOK_CALLS 16
 #define FRONT_SWEEP_LOOKS 32
-#define FRONT_SWEEP_MS 1000
+#define FRONT_SWEEP_MS 500
 #define FRONT_REST_SWEEPS 2
 /* What nobody wants any more goes back at most so often, in whatever thread looks at the clock. */
 #define TICK_MS 100
+/* Ticks in which a chain in transit must be wanted, or it goes back. */
+#define TICKS_IDLE 8
 /* The sum of a thread's caps in bytes. */
 #define FRONT_THREAD_BYTES (32 * MiB)
 /* What a cap may reach without being counted against the bound that all threads share
@@ -92,15 +94,51 @@
 #define RESIDENT_QUIET_BYTES (1 * MiB)
 /* Units that a tick purges: a call that only wanted a block must not wait for more. */
 #define PURGE_TICK_UNITS 128
+/* Slabs of no thread with at most a quarter of their blocks outside lose their empty pages after so
+ * many ticks, so many slabs at a tick; again when a sixteenth of their blocks more have come. */
+#define SPARSE_TICKS 3
+#define SPARSE_TICK_SLABS 128
+#define SPARSE_STEPS 16u
 /* After address space ran out, empty superslabs are unmapped as they empty for this long. */
 #define SCARCE_MS 10000
 /* Slabs that are wanted back this soon after a purge widen the bound. */
 #define REFAULT_MS 1000
 
-/* Large: blocks above the largest size class have a mapping of their own. */
+/* Large: blocks above the largest size class have a mapping of their own. Freed ones of at most
+ * this size are cached. */
+#define LARGE_CACHED_SHIFT 28
+#define LARGE_CACHED_MAX ((size_t)1 << LARGE_CACHED_SHIFT)
+/* An eighth of it is a multiple of any OS page. */
+#define LARGE_COMMON_FROM (1 * MiB)
+/* Mappings in the cache with their pages, and as many without. */
 #define LARGE_CACHE_ENTRIES 64
-#define LARGE_CACHE_BYTES (32 * MiB)
-#define LARGE_CACHE_MS 1000
+/* What one without its pages keeps at either end: two faults there cost 5.6 us of the 6.5 that a
+ * malloc and free of it would take. */
+#define LARGE_END_BYTES (16 * KiB)
+/* Kept mappings may have all of HAKMEM_LARGE_CACHE_MB when they were wanted back so soon after
+ * they were purged, so often in a row; others a fifth of it. 512 MiB that are written to and freed
+ * again and again take longer. */
+#define LARGE_EAGER_MS 20
+#define LARGE_EAGER_REUSES 4
+#define LARGE_CALM_SHARE 5
+/* A kept mapping gives up its room to another that is freed, unless it was itself freed within so
+ * many frees that found no room: else two threads would take it from each other. */
+#define LARGE_RECENT_TURNS 2
+/* Hints that are followed. */
+#define LARGE_HINTS 4
+/* What was not freed between two ticks is purged. */
+#define LARGE_TICK_MS 500
+/* Bytes that are purged then, but for the rest of a mapping: a call that only wanted a block must
+ * not wait for more. */
+#define LARGE_TICK_BYTES (16 * MiB)
+/* Where the process may have so much address space only, parked mappings have that part of it. */
+#define LARGE_SPACE_SHARE 8
+/* Frees of a kept mapping between two looks at the clock for that. */
+#define LARGE_TICK_FREES 64
+/* A block that grows from here on lies at a multiple of a huge page, and from there on the kernel
+ * is asked for them: each saves 512 faults, and what is waste at its end is at most an eighth. */
+#define LARGE_ALIGNED_FROM (4 * MiB)
+#define LARGE_HUGE_FROM (16 * MiB)
 /* Addresses of freed large blocks that are remembered, to call a double free by its name. A power
  * of two. */
 #define LARGE_FREED_ENTRIES 256

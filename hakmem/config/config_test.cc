@@ -6,6 +6,7 @@
 
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "hakmem/config/options.h"
@@ -53,13 +54,15 @@ TEST_F(Options, HaveTheDocumentedDefaults) {
 }
 
 TEST_F(Options, AreTakenInSilenceWhenTheyAreGood) {
-    EXPECT_EQ(parse({"HAKMEM_STATS=1", "HAKMEM_WARM_POOL_STATS=1", "HAKMEM_WARM_POOL_SIZE=3",
-                     "HAKMEM_WARM_POOL_PREFILL=0", "HAKMEM_FRONT_MAX_MB=1048576",
-                     "HAKMEM_SUPERSLAB_MAX_CACHED=7", "HAKMEM_SUPERSLAB_MAX_MEMORY_MB=99",
-                     "HAKMEM_SUPERSLAB_TTL_SEC=86400", "HAKMEM_SS_PREFAULT=1",
-                     "HAKMEM_SS_LAZY_ZERO=1", "HAKMEM_PREWARM_SUPERSLABS=4096",
-                     "HAKMEM_PREWARM_SUPERSLABS_C0=5", "HAKMEM_PREWARM_SUPERSLABS_C7=0006"}),
-              "");
+    EXPECT_EQ(
+        parse({"HAKMEM_STATS=1", "HAKMEM_WARM_POOL_STATS=1", "HAKMEM_WARM_POOL_SIZE=3",
+               "HAKMEM_WARM_POOL_PREFILL=0", "HAKMEM_FRONT_MAX_MB=1048576",
+               "HAKMEM_SUPERSLAB_MAX_CACHED=7", "HAKMEM_SUPERSLAB_MAX_MEMORY_MB=99",
+               "HAKMEM_SUPERSLAB_TTL_SEC=86400", "HAKMEM_LARGE_CACHE_MB=0",
+               "HAKMEM_LARGE_CACHE_MAPPED_MB=2048", "HAKMEM_LARGE_CACHE_TTL_SEC=3",
+               "HAKMEM_SS_PREFAULT=1", "HAKMEM_SS_LAZY_ZERO=1", "HAKMEM_PREWARM_SUPERSLABS=4096",
+               "HAKMEM_PREWARM_SUPERSLABS_C0=5", "HAKMEM_PREWARM_SUPERSLABS_C7=0006"}),
+        "");
     EXPECT_EQ(hak_options.stats, 1u);
     EXPECT_EQ(hak_options.warm_pool_stats, 1u);
     EXPECT_EQ(hak_options.warm_pool_size, 3u);
@@ -68,6 +71,9 @@ TEST_F(Options, AreTakenInSilenceWhenTheyAreGood) {
     EXPECT_EQ(hak_options.superslab_max_cached, 7u);
     EXPECT_EQ(hak_options.superslab_max_memory_mb, 99u);
     EXPECT_EQ(hak_options.superslab_ttl_sec, 86400u);
+    EXPECT_EQ(hak_options.large_cache_mb, 0u);
+    EXPECT_EQ(hak_options.large_cache_mapped_mb, 2048u);
+    EXPECT_EQ(hak_options.large_cache_ttl_sec, 3u);
     EXPECT_EQ(hak_options.ss_prefault, 1u);
     EXPECT_EQ(hak_options.ss_lazy_zero, 1u);
     EXPECT_EQ(hak_options.prewarm_superslabs, 4096u);
@@ -143,6 +149,41 @@ TEST_F(Options, BoundWhatAllThreadsListsMayHold) {
     EXPECT_EQ(parse({"HAKMEM_FRONT_MAX_MB=32M"}),
               "hakmem: option HAKMEM_FRONT_MAX_MB=32M is not a number in 0..1048576; using 32\n");
     EXPECT_TRUE(unchanged());
+}
+
+TEST_F(Options, TakeALimitAsASizeOrAPercentage) {
+    const std::pair<const char *, uint64_t> sizes[] = {
+        {"0", 0},        {"8388608", 8 * MiB},        {"9000K", 9000 * KiB}, {"512M", 512 * MiB},
+        {"3G", 3 * GiB}, {"262144G", 256 * KiB * GiB}};
+    for (auto [text, bytes] : sizes) {
+        hak_options.limit_percent = 7;
+        EXPECT_EQ(parse({std::string("HAKMEM_LIMIT=") + text}), "") << text;
+        EXPECT_EQ(hak_options.limit, bytes) << text;
+        EXPECT_EQ(hak_options.limit_percent, 0u) << text;
+    }
+    EXPECT_EQ(parse({"HAKMEM_LIMIT=80%"}), "");
+    EXPECT_EQ(hak_options.limit_percent, 80u);
+    EXPECT_EQ(hak_options.limit, 0u);
+}
+
+TEST_F(Options, RefuseALimitThatIsNone) {
+    const std::string range = "8M..262144G or 1%..100%; using ";
+    for (std::string bad : {"", "x", "M", "%", "1T", "1MB", "5 M", "-5M", "1.5G", "5m", "5%M"}) {
+        EXPECT_EQ(parse({"HAKMEM_LIMIT=" + bad}),
+                  "hakmem: option HAKMEM_LIMIT=" + bad + " is not a size in " + range + "0\n");
+        EXPECT_TRUE(unchanged()) << bad;
+    }
+    EXPECT_EQ(parse({"HAKMEM_LIMIT=1M"}),
+              "hakmem: option HAKMEM_LIMIT=1M is out of range " + range + "8M\n");
+    EXPECT_EQ(hak_options.limit, 8 * MiB);
+    EXPECT_EQ(parse({"HAKMEM_LIMIT=101%"}),
+              "hakmem: option HAKMEM_LIMIT=101% is out of range " + range + "100%\n");
+    EXPECT_EQ(parse({"HAKMEM_LIMIT=0%"}),
+              "hakmem: option HAKMEM_LIMIT=0% is out of range " + range + "1%\n");
+    for (std::string big : {"99999999999999999999G", "18446744073709551616", "17179869184G"}) {
+        EXPECT_NE(parse({"HAKMEM_LIMIT=" + big}), "");
+        EXPECT_EQ(hak_options.limit, 256 * KiB * GiB) << big;
+    }
 }
 
 TEST_F(Options, IgnoreNamesTheyDoNotKnow) {

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "hakmem/base/text.h"
+#include "hakmem/config/config.h"
 
 struct options hak_options = {
     .warm_pool_size = 12,
@@ -13,6 +14,9 @@ struct options hak_options = {
     .superslab_max_memory_mb = 16,
     .superslab_ttl_sec = 10,
     .purge = 1,
+    .large_cache_mb = 64,
+    .large_cache_mapped_mb = 1024,
+    .large_cache_ttl_sec = 10,
 };
 
 struct option {
@@ -20,45 +24,63 @@ struct option {
     uint64_t *value;
     uint64_t min, max;
     const char *const *names; /* of the values from min to max; NULL: they are numbers */
+    uint64_t *percent;        /* not NULL: the value is a size, or a percentage that is kept here */
 };
 
 #define PREWARM_MAX 4096
+/* Less than a few superslabs serves nobody; 0 is no limit. */
+#define LIMIT_LEAST (8 * MiB)
+#define LIMIT_MOST (256 * GiB * KiB)
 
 static const char *const MODES[] = {"default", "safe"};
 static const char *const ON_ERROR[] = {"abort", "report"};
 
 static const struct option OPTIONS[] = {
-    {"MODE", &hak_options.mode, MODE_DEFAULT, MODE_SAFE, MODES},
-    {"ON_ERROR", &hak_options.on_error, ON_ERROR_ABORT, ON_ERROR_REPORT, ON_ERROR},
-    {"ERROR_JSON", &hak_options.error_json, 0, 1, NULL},
-    {"STATS", &hak_options.stats, 0, 1, NULL},
-    {"WARM_POOL_STATS", &hak_options.warm_pool_stats, 0, 1, NULL},
-    {"WARM_POOL_SIZE", &hak_options.warm_pool_size, 1, 12, NULL},
-    {"WARM_POOL_PREFILL", &hak_options.warm_pool_prefill, 0, 12, NULL},
-    {"FRONT_MAX_MB", &hak_options.front_max_mb, 0, 1 << 20, NULL},
-    {"SUPERSLAB_MAX_CACHED", &hak_options.superslab_max_cached, 0, 1 << 20, NULL},
-    {"SUPERSLAB_MAX_MEMORY_MB", &hak_options.superslab_max_memory_mb, 0, 1 << 20, NULL},
-    {"SUPERSLAB_TTL_SEC", &hak_options.superslab_ttl_sec, 0, 86400, NULL},
-    {"PURGE", &hak_options.purge, 0, 1, NULL},
-    {"SS_PREFAULT", &hak_options.ss_prefault, 0, 1, NULL},
-    {"SS_LAZY_ZERO", &hak_options.ss_lazy_zero, 0, 1, NULL},
-    {"PREWARM_SUPERSLABS", &hak_options.prewarm_superslabs, 0, PREWARM_MAX, NULL},
-    {"PREWARM_SUPERSLABS_C0", &hak_options.prewarm_class[0], 0, PREWARM_MAX, NULL},
-    {"PREWARM_SUPERSLABS_C1", &hak_options.prewarm_class[1], 0, PREWARM_MAX, NULL},
-    {"PREWARM_SUPERSLABS_C2", &hak_options.prewarm_class[2], 0, PREWARM_MAX, NULL},
-    {"PREWARM_SUPERSLABS_C3", &hak_options.prewarm_class[3], 0, PREWARM_MAX, NULL},
-    {"PREWARM_SUPERSLABS_C4", &hak_options.prewarm_class[4], 0, PREWARM_MAX, NULL},
-    {"PREWARM_SUPERSLABS_C5", &hak_options.prewarm_class[5], 0, PREWARM_MAX, NULL},
-    {"PREWARM_SUPERSLABS_C6", &hak_options.prewarm_class[6], 0, PREWARM_MAX, NULL},
-    {"PREWARM_SUPERSLABS_C7", &hak_options.prewarm_class[7], 0, PREWARM_MAX, NULL},
+    {"MODE", &hak_options.mode, MODE_DEFAULT, MODE_SAFE, MODES, NULL},
+    {"ON_ERROR", &hak_options.on_error, ON_ERROR_ABORT, ON_ERROR_REPORT, ON_ERROR, NULL},
+    {"ERROR_JSON", &hak_options.error_json, 0, 1, NULL, NULL},
+    {"STATS", &hak_options.stats, 0, 1, NULL, NULL},
+    {"WARM_POOL_STATS", &hak_options.warm_pool_stats, 0, 1, NULL, NULL},
+    {"WARM_POOL_SIZE", &hak_options.warm_pool_size, 1, 12, NULL, NULL},
+    {"WARM_POOL_PREFILL", &hak_options.warm_pool_prefill, 0, 12, NULL, NULL},
+    {"FRONT_MAX_MB", &hak_options.front_max_mb, 0, 1 << 20, NULL, NULL},
+    {"SUPERSLAB_MAX_CACHED", &hak_options.superslab_max_cached, 0, 1 << 20, NULL, NULL},
+    {"SUPERSLAB_MAX_MEMORY_MB", &hak_options.superslab_max_memory_mb, 0, 1 << 20, NULL, NULL},
+    {"SUPERSLAB_TTL_SEC", &hak_options.superslab_ttl_sec, 0, 86400, NULL, NULL},
+    {"PURGE", &hak_options.purge, 0, 1, NULL, NULL},
+    {"LARGE_CACHE_MB", &hak_options.large_cache_mb, 0, 1 << 20, NULL, NULL},
+    {"LARGE_CACHE_MAPPED_MB", &hak_options.large_cache_mapped_mb, 0, 1 << 20, NULL, NULL},
+    {"LARGE_CACHE_TTL_SEC", &hak_options.large_cache_ttl_sec, 0, 86400, NULL, NULL},
+    {"SS_PREFAULT", &hak_options.ss_prefault, 0, 1, NULL, NULL},
+    {"SS_LAZY_ZERO", &hak_options.ss_lazy_zero, 0, 1, NULL, NULL},
+    {"LIMIT", &hak_options.limit, LIMIT_LEAST, LIMIT_MOST, NULL, &hak_options.limit_percent},
+    {"PREWARM_SUPERSLABS", &hak_options.prewarm_superslabs, 0, PREWARM_MAX, NULL, NULL},
+    {"PREWARM_SUPERSLABS_C0", &hak_options.prewarm_class[0], 0, PREWARM_MAX, NULL, NULL},
+    {"PREWARM_SUPERSLABS_C1", &hak_options.prewarm_class[1], 0, PREWARM_MAX, NULL, NULL},
+    {"PREWARM_SUPERSLABS_C2", &hak_options.prewarm_class[2], 0, PREWARM_MAX, NULL, NULL},
+    {"PREWARM_SUPERSLABS_C3", &hak_options.prewarm_class[3], 0, PREWARM_MAX, NULL, NULL},
+    {"PREWARM_SUPERSLABS_C4", &hak_options.prewarm_class[4], 0, PREWARM_MAX, NULL, NULL},
+    {"PREWARM_SUPERSLABS_C5", &hak_options.prewarm_class[5], 0, PREWARM_MAX, NULL, NULL},
+    {"PREWARM_SUPERSLABS_C6", &hak_options.prewarm_class[6], 0, PREWARM_MAX, NULL, NULL},
+    {"PREWARM_SUPERSLABS_C7", &hak_options.prewarm_class[7], 0, PREWARM_MAX, NULL, NULL},
 };
 
 #define OPTION_COUNT (sizeof(OPTIONS) / sizeof(OPTIONS[0]))
 
 static const char PREFIX[] = "HAKMEM_";
 
+static void append_size(struct text *t, uint64_t bytes) {
+    static const char *const units[] = {"", "K", "M", "G"};
+    unsigned i = 0;
+    for (; i < 3 && bytes != 0 && bytes % KiB == 0; i++) bytes /= KiB;
+    hak_text_decimal(t, bytes);
+    hak_text_string(t, units[i]);
+}
+
 static void append_value(struct text *t, const struct option *o, uint64_t value) {
-    if (o->names == NULL) {
+    if (o->percent != NULL) {
+        append_size(t, value);
+    } else if (o->names == NULL) {
         hak_text_decimal(t, value);
     } else {
         hak_text_string(t, o->names[value - o->min]);
@@ -75,9 +97,21 @@ static void append_range(struct text *t, const struct option *o) {
         hak_text_string(t, "..");
     }
     append_value(t, o, o->max);
+    if (o->percent != NULL) hak_text_string(t, " or 1%..100%");
 }
 
-static void warn(const struct option *o, const char *given, const char *problem, uint64_t used) {
+/* What is in effect. */
+static void append_current(struct text *t, const struct option *o) {
+    if (o->percent == NULL || *o->percent == 0) {
+        append_value(t, o, *o->value);
+        return;
+    }
+    hak_text_decimal(t, *o->percent);
+    hak_text_string(t, "%");
+}
+
+/* Says what is wrong, and the value that is in effect. */
+static void warn(const struct option *o, const char *given, const char *problem) {
     struct text t = {.length = 0};
     hak_text_string(&t, "hakmem: option HAKMEM_");
     hak_text_string(&t, o->name);
@@ -89,7 +123,7 @@ static void warn(const struct option *o, const char *given, const char *problem,
     hak_text_string(&t, problem);
     append_range(&t, o);
     hak_text_string(&t, "; using ");
-    append_value(&t, o, used);
+    append_current(&t, o);
     hak_text_string(&t, "\n");
     hak_text_write(&t, STDERR_FILENO);
 }
@@ -100,14 +134,14 @@ static void apply_name(const struct option *o, const char *given) {
         *o->value = value;
         return;
     }
-    warn(o, given, " is none of ", *o->value);
+    warn(o, given, " is none of ");
 }
 
-/* Decimal digits only. A number too large for 64 bits reads as UINT64_MAX. */
-static bool parse_number(const char *s, uint64_t *out) {
-    if (*s == '\0') return false;
+/* Decimal digits, up to `end`. A number too large for 64 bits reads as UINT64_MAX. */
+static bool parse_digits(const char *s, const char *end, uint64_t *out) {
+    if (s == end) return false;
     uint64_t n = 0;
-    for (; *s != '\0'; s++) {
+    for (; s != end; s++) {
         if (*s < '0' || *s > '9') return false;
         uint64_t digit = (uint64_t)(*s - '0');
         n = n > (UINT64_MAX - digit) / 10 ? UINT64_MAX : n * 10 + digit;
@@ -116,20 +150,59 @@ static bool parse_number(const char *s, uint64_t *out) {
     return true;
 }
 
-static void apply(const struct option *o, const char *given) {
-    if (o->names != NULL) {
-        apply_name(o, given);
+static bool parse_number(const char *s, uint64_t *out) {
+    return parse_digits(s, s + strlen(s), out);
+}
+
+/* Digits and one of K, M, G, or none. */
+static bool parse_size(const char *s, uint64_t *out) {
+    static const char units[] = "KMG";
+    const char *end = s + strlen(s);
+    const char *unit = s == end ? NULL : strchr(units, end[-1]);
+    if (!parse_digits(s, unit == NULL ? end : end - 1, out)) return false;
+    unsigned shift = unit == NULL ? 0 : 10 * (unsigned)(unit - units + 1);
+    *out = *out > UINT64_MAX >> shift ? UINT64_MAX : *out << shift;
+    return true;
+}
+
+static uint64_t clamp(uint64_t n, uint64_t min, uint64_t max) {
+    return n < min ? min : n > max ? max : n;
+}
+
+static void apply_size(const struct option *o, const char *given) {
+    size_t length = strlen(given);
+    bool percent = length != 0 && given[length - 1] == '%';
+    uint64_t n;
+    bool ok = percent ? parse_digits(given, given + length - 1, &n) : parse_size(given, &n);
+    if (!ok) {
+        warn(o, given, " is not a size in ");
         return;
     }
+    uint64_t used = percent ? clamp(n, 1, 100) : n == 0 ? 0 : clamp(n, o->min, o->max);
+    *o->percent = percent ? used : 0;
+    *o->value = percent ? 0 : used;
+    if (used != n) warn(o, given, " is out of range ");
+}
+
+static void apply_number(const struct option *o, const char *given) {
     uint64_t n;
     bool negative = given[0] == '-' && parse_number(given + 1, &n);
     if (!negative && !parse_number(given, &n)) {
-        warn(o, given, " is not a number in ", *o->value);
+        warn(o, given, " is not a number in ");
         return;
     }
-    uint64_t used = negative || n < o->min ? o->min : n > o->max ? o->max : n;
-    if (negative || used != n) warn(o, given, " is out of range ", used);
-    *o->value = used;
+    *o->value = negative ? o->min : clamp(n, o->min, o->max);
+    if (negative || *o->value != n) warn(o, given, " is out of range ");
+}
+
+static void apply(const struct option *o, const char *given) {
+    if (o->names != NULL) {
+        apply_name(o, given);
+    } else if (o->percent != NULL) {
+        apply_size(o, given);
+    } else {
+        apply_number(o, given);
+    }
 }
 
 void hak_options_parse(char *const *env) {
@@ -154,7 +227,7 @@ void hak_options_print(int fd) {
         hak_text_string(&t, PREFIX);
         hak_text_string(&t, OPTIONS[i].name);
         hak_text_string(&t, " = ");
-        append_value(&t, &OPTIONS[i], *OPTIONS[i].value);
+        append_current(&t, &OPTIONS[i]);
         hak_text_string(&t, "  (");
         append_range(&t, &OPTIONS[i]);
         hak_text_string(&t, ")\n");

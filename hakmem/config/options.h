@@ -22,8 +22,13 @@ struct options {
     uint64_t superslab_max_memory_mb;        /* their resident bytes, MiB */
     uint64_t superslab_ttl_sec;              /* their age, seconds */
     uint64_t purge;                          /* 0: pages go back when they are asked for only */
+    uint64_t large_cache_mb;                 /* pages of freed large blocks, MiB */
+    uint64_t large_cache_mapped_mb;          /* address space of those without pages, MiB */
+    uint64_t large_cache_ttl_sec;            /* their age, seconds */
     uint64_t ss_prefault;                    /* 1: populate a superslab when it is mapped */
     uint64_t ss_lazy_zero;                   /* 1: purge superslabs as they enter the LRU cache */
+    uint64_t limit;                          /* bytes that may be resident; 0: any number */
+    uint64_t limit_percent;                  /* when not 0, it counts instead: of what there is */
     uint64_t prewarm_superslabs;             /* for every prewarm class */
     uint64_t prewarm_class[PREWARM_CLASSES]; /* for one; overrides the former when not 0 */
 };
@@ -34,8 +39,8 @@ extern "C" {
 extern struct options hak_options;
 
 /* Reads the environment (`env`: NULL-terminated NAME=VALUE strings; NULL: nothing is set).
- * Neither a number nor a name: a warning and the default. Out of range: a warning and the nearest
- * bound. */
+ * Neither a number, a name nor a size: a warning and the default. Out of range: a warning and the
+ * nearest bound. */
 void hak_options_parse(char *const *env);
 /* Writes the table of options with ranges and defaults to `fd`. */
 void hak_options_print(int fd);

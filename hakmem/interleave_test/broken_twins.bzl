@@ -106,6 +106,19 @@ void hak_warm_pool_give_up""",
         "put": "",
         "scenario": "SharedPool.ARunThatIsPurgedIsNotTaken",
     },
+    "purged_orphan_stays_listed": {
+        "source": "//hakmem/shared_pool:sparse.c",
+        "find": """    hak_orphans_remove(slab);
+    hak_slab_set_owner(slab, &hak_pool.purger);""",
+        "put": "    list_remove(&slab->owned);",
+        "scenario": "SharedPool.ASparseOrphanLosesPagesThatNobodyHolds",
+    },
+    "slab_of_the_purger_is_not_repaired": {
+        "source": "//hakmem/shared_pool:repair.c",
+        "find": "    if (hak_pool.purging) hak_shared_pool_orphan_all(&hak_pool.purger);",
+        "put": "",
+        "scenario": "Fork.BesideAPurgeOfASparseOrphan",
+    },
     # ---- Stock ----
     "stock_without_a_count": {
         "source": "//hakmem/shared_pool:stock.c",
@@ -140,26 +153,39 @@ void hak_warm_pool_give_up""",
         "scenario": "Registry.AnAddressGoesFromASuperslabToALargeBlock",
     },
     "word_of_a_large_block_goes_after_the_range": {
-        "source": "//hakmem/large:large.c",
-        "find": "    if (aside || !cache_put(block, bytes)) hak_os_discard(block, bytes);",
-        "put": """    if (aside || !cache_put(block, bytes)) hak_os_discard(block, bytes);
-    hak_registry_set(block, 1, 0);""",
+        "source": "//hakmem/large:cache.c",
+        "find": "    hak_os_discard(base, bytes);",
+        "put": """    hak_os_discard(base, bytes);
+    hak_registry_set(base, 1, 0);""",
         "scenario": "Registry.AnAddressGoesFromALargeBlockToAnother",
     },
     # ---- Large ----
     "record_stack_without_a_count": {
-        "source": "//hakmem/large:large.c",
+        "source": "//hakmem/large:record.c",
         "find": "((top >> 32) + 1) << 32",
         "put": "(top >> 32) << 32",
         "scenario": "Large.ARecordIsTakenOnce",
     },
     "live_is_tested_and_cleared_in_two_steps": {
         "source": "//hakmem/large:large.c",
-        "find": "    if (HAK_UNLIKELY(exchange_acq_rel(&r->live, 0u) != 1)) {",
-        "put": """    bool was_live = load_relaxed(&r->live) == 1;
-    store_relaxed(&r->live, 0u);
+        "find": "    if (HAK_UNLIKELY(!large_change(r, LARGE_LIVE, LARGE_NONE))) {",
+        "put": """    bool was_live = large_kind(load_relaxed(&r->state)) == LARGE_LIVE;
+    large_set(r, LARGE_NONE);
     if (!was_live) {""",
         "scenario": "Large.ADoubleFreeIsSeen",
+    },
+    "kept_mapping_is_taken_in_two_steps": {
+        "source": "//hakmem/large:cache.c",
+        "find": "           cas_acq_rel(&r->state, &state, large_state(state, LARGE_LIVE_KEPT));",
+        "put": "           (store_release(&r->state, large_state(state, LARGE_LIVE_KEPT)), true);",
+        "scenario": "LargeCache.AKeptMapping*",
+    },
+    "room_is_taken_in_two_steps": {
+        "source": "//hakmem/large:cache.c",
+        "find": "    } else if (large_change(r, LARGE_LIVE_KEPT, LARGE_LIVE)) {",
+        "put": """    } else if (large_kind(load_relaxed(&r->state)) == LARGE_LIVE_KEPT) {
+        large_set(r, LARGE_LIVE);""",
+        "scenario": "LargeCache.RoomIsTakenBesideAFree",
     },
     # ---- Transfer ----
     "pop_without_the_lock": {
@@ -170,14 +196,26 @@ void hak_warm_pool_give_up""",
         chain = s->chains[n - 1];
         s->bytes -= bytes_of(c, chain);
         store_relaxed(&s->count, n - 1);
+        if (s->idle > n - 1) s->idle = n - 1;
     }
-    lock_release(&s->lock);""",
+    lock_release(&s->lock);
+    if (chain.head != NULL) fetch_sub_relaxed(&total, bytes_of(c, chain));
+    return chain;
+}
+
+struct chain hak_transfer_pop_idle""",
         "put": """    uint32_t n = load_relaxed(&s->count);
     if (n > 0) {
         chain = s->chains[n - 1];
         s->bytes -= bytes_of(c, chain);
         store_relaxed(&s->count, n - 1);
-    }""",
+        if (s->idle > n - 1) s->idle = n - 1;
+    }
+    if (chain.head != NULL) fetch_sub_relaxed(&total, bytes_of(c, chain));
+    return chain;
+}
+
+struct chain hak_transfer_pop_idle""",
         "scenario": "Transfer.EachChainIsPoppedOnce",
     },
     "bound_looked_at_before_the_lock": {

@@ -99,6 +99,9 @@ bool hak_os_unmap(void *base, size_t bytes) {
     return true;
 }
 
+/* The budget has no limit here. */
+void *hak_os_reserve(size_t bytes, size_t align) { return hak_os_map(bytes, align); }
+bool hak_os_release(void *base, size_t bytes) { return hak_os_unmap(base, bytes); }
 void hak_os_discard(void *base, size_t bytes) { hak_os_unmap(base, bytes); }
 
 bool hak_os_purge(void *base, size_t bytes) {
@@ -108,6 +111,8 @@ bool hak_os_purge(void *base, size_t bytes) {
 }
 
 bool hak_os_populate(void *, size_t) { return true; }
+size_t hak_os_address_space_limit(void) { return SIZE_MAX; }
+void hak_os_ask_huge(void *, size_t) {}
 bool hak_os_resize(void *, size_t, size_t) { return false; }
 bool hak_os_move(void *, size_t, void *, size_t) { return false; }
 

@@ -152,7 +152,7 @@ TEST(Fork, FreesTheListsOfAThreadBesideOthersInSlowPaths) {
 /* The cache is locked by prepare; records and words are not. */
 TEST(Fork, BesideLargeBlocksThatComeAndGo) {
     static auto large = [] {
-        bool zero;
+        bool zero = false;
         void *block = hak_large_alloc(2 * MEDIUM_MAX, 1, false, &zero);
         REQUIRE(block != nullptr);
         return block;
@@ -197,6 +197,25 @@ TEST(Fork, BesideAPurge) {
                 GiveOwn(&dying.wp, dying.blocks[0]);
                 hak_warm_pool_trim(&dying.wp);
             },
+        },
+        [] { CheckChild(1); },
+        4,
+    });
+}
+
+TEST(Fork, BesideAPurgeOfASparseOrphan) {
+    Explore({
+        [] {
+            dying.SetUp(1);
+            mine.SetUpEmpty();
+            other.SetUpEmpty();
+            in_lists.clear();
+            hak_shared_pool_orphan(dying.s);
+            for (int i = 1; i < SPARSE_TICKS; i++) hak_shared_pool_tick(0);
+        },
+        {
+            Fork,
+            [] { hak_shared_pool_tick(0); },
         },
         [] { CheckChild(1); },
         4,

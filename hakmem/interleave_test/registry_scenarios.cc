@@ -1,4 +1,4 @@
-/* Words and records of addresses that come and go, beside look-ups; large blocks. */
+/* Words and records of addresses that come and go, beside look-ups. */
 #include <gtest/gtest.h>
 
 #include "hakmem/interleave_test/explorer.h"
@@ -38,7 +38,7 @@ TEST(Registry, WordsOfTwoThreadsShareALeaf) {
 /* A large block of the program: its word is its own as long as it lives. `aside` keeps the cache
  * out of it. */
 void *AllocLarge() {
-    bool zero;
+    bool zero = false;
     void *block = hak_large_alloc(kLargeBytes, 1, true, &zero);
     REQUIRE(block != nullptr && IsMapped(block, kLargeBytes));
     return block;
@@ -117,49 +117,6 @@ TEST(Registry, ABlockIsFoundWhileOtherSuperslabsComeAndGo) {
         },
         2,
     });
-}
-
-/* Free records form a stack; one that is taken, used and put back meanwhile looks the same. */
-TEST(Large, ARecordIsTakenOnce) {
-    static void *blocks[3];
-    Explore({
-        [] {
-            void *a = AllocLarge(), *b = AllocLarge();
-            FreeLarge(a);
-            FreeLarge(b);
-        },
-        {
-            [] { blocks[0] = AllocLarge(); },
-            [] {
-                void *a = AllocLarge();
-                blocks[1] = AllocLarge();
-                FreeLarge(a);
-                blocks[2] = AllocLarge();
-            },
-        },
-        [] {
-            for (void *block : blocks) FreeLarge(block);
-        },
-    });
-}
-
-TEST(Large, ADoubleFreeIsSeen) {
-    static void *block;
-    static uint32_t word;
-    Scenario s = {
-        [] {
-            block = AllocLarge();
-            word = registry_word(block);
-        },
-        {
-            [] { hak_large_free(block, word, true); },
-            [] { hak_large_free(block, word, true); },
-        },
-        [] { Fail("both frees passed"); },
-        6,
-    };
-    s.misuse_ends_it = true;
-    Explore(s);
 }
 
 } // namespace

@@ -108,6 +108,38 @@ TEST(SharedPool, ARunThatIsPurgedIsNotTaken) {
     });
 }
 
+/* Few blocks are outside an orphan: pages between go, the lock given up. */
+TEST(SharedPool, ASparseOrphanLosesPagesThatNobodyHolds) {
+    Explore({
+        [] {
+            Begin(2);
+            hak_shared_pool_orphan(first.s);
+            for (int i = 1; i < SPARSE_TICKS; i++) hak_shared_pool_tick(0);
+            OnGone(NobodyHoldsIt);
+        },
+        {
+            [] { hak_shared_pool_tick(0); },
+            [] {
+                REQUIRE(GiveRemote(first.blocks[0]) == SLAB_OK);
+                hak_shared_pool_freed_into(first.s);
+            },
+            [] {
+                slab *s = hak_shared_pool_take_partial(kClass, &third.wp.owner);
+                if (s == nullptr) return;
+                REQUIRE(!s->checked);
+                TakeBlocks(s, 3);
+            },
+        },
+        [] {
+            slab *s = first.s;
+            if (s->span != 0 && s->owner == &third.wp.owner) hak_shared_pool_orphan(s);
+            Settle({&first.wp, &second.wp, &third.wp});
+            CheckAtRest();
+        },
+        3,
+    });
+}
+
 /* What happens when address space runs out, beside a thread that takes and one that frees. */
 TEST(SharedPool, AddressSpaceThatIsGivenUpIsEmpty) {
     Explore({

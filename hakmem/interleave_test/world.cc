@@ -117,8 +117,10 @@ void CheckSlab(const superslab *ss, const slab *s) {
         uint32_t index = size_class_index(s->class_index, offset);
         REQUIRE((free_bits[index / 64] >> index % 64 & 1) == 0);
     }
+    uint32_t checked = s->checked ? WORD_CHECKED : 0;
     for (unsigned i = 0; i < s->span; i++) {
-        REQUIRE(registry_word(slab_base(s) + i * SLAB_BYTES) == hak_slab_word(s->class_index, i));
+        REQUIRE(registry_word(slab_base(s) + i * SLAB_BYTES) ==
+                (hak_slab_word(s->class_index, i) | checked));
         REQUIRE(ss->slabs[s->index + i].head == s->index);
     }
 }

@@ -1,11 +1,11 @@
 /* Blocks above the largest size class, and those with an alignment above a slab's: a mapping
- * each, known to the registry by its first 64 KiB, with its record out of line.
+ * each, known to the registry by its first 64 KiB, with its record out of line (record.h). Freed
+ * ones wait in a cache (cache.h).
  *
- *      none --map--> live --free--> cached --reuse--> live
+ *      none --map--> live --free--> cached --alloc--> live
  *                      '----free----> none <--expire--'
  *
- * The cache is bounded by count, bytes and age. `aside` calls use neither lock nor cache: from
- * signal handlers and ended threads. */
+ * `aside` calls take no lock: from signal handlers and ended threads. */
 #ifndef HAKMEM_LARGE_LARGE_H_
 #define HAKMEM_LARGE_LARGE_H_
 
@@ -15,8 +15,13 @@
 extern "C" {
 #endif
 
-/* A block of at least `bytes` at a multiple of `align` (a power of two). `*zero`: it is known
- * to be zero. NULL: out of memory. */
+/* A block of at least `bytes` that the cache has at hand; NULL: none. Lock-free, from anywhere. */
+void *hak_large_take(size_t bytes);
+/* Frees a block that the cache has room for. Lock-free, from anywhere. False: hak_large_free must
+ * do it, or see what is wrong. */
+bool hak_large_give(void *block, uint32_t word);
+/* A block of at least `bytes` at a multiple of `align` (a power of two). `*zero`: that zeros are
+ * wanted, if it is cheap; afterwards, that the block is known to be zero. NULL: out of memory. */
 void *hak_large_alloc(size_t bytes, size_t align, bool aside, bool *zero);
 /* Frees the block whose registry word is `word`; a misuse when it is not the start of one. */
 void hak_large_free(void *block, uint32_t word, bool aside);
@@ -24,15 +29,19 @@ void hak_large_free(void *block, uint32_t word, bool aside);
 bool hak_large_was_freed(const void *block);
 /* Usable bytes; 0 when `block` is not the start of a live large block. */
 size_t hak_large_usable(const void *block, uint32_t word);
+/* The program knows of all usable bytes of a live block, and may write to them. */
+void hak_large_tell(const void *block, uint32_t word);
 /* Resizes, moving pages instead of copying bytes. NULL: not possible, nothing changed. */
 void *hak_large_resize(void *block, uint32_t word, size_t bytes);
-/* Time passes: mappings that were cached for too long go. `now`: clock_ms. */
+/* Time passes: what was not used for a while is purged, later unmapped. `now`: clock_ms. */
 void hak_large_tick(uint64_t now);
-/* Unmaps cached mappings down to `keep` bytes. Returns the bytes unmapped. */
+/* Unmaps cached mappings, but for `keep` bytes of those with their pages. Returns the bytes
+ * unmapped. */
 size_t hak_large_trim(size_t keep);
 
 struct large_stats {
     uint64_t live_bytes, cached_bytes;
+    uint64_t kept_bytes; /* of the cached: with their pages */
 };
 void hak_large_stats(struct large_stats *out);
 void hak_large_lock(void);

@@ -5,6 +5,7 @@
 #include "hakmem/os_backend/discard.h"
 
 #include "hakmem/base/atomic.h"
+#include "hakmem/os_backend/budget.h"
 
 struct waiting {
     struct waiting *next;
@@ -31,7 +32,8 @@ static void wait_for_unmap(void *base, size_t bytes) {
 }
 
 void hak_os_discard(void *base, size_t bytes) {
-    if (!hak_os_unmap(base, bytes)) wait_for_unmap(base, bytes);
+    if (!hak_os_release(base, bytes)) wait_for_unmap(base, bytes);
+    hak_budget_give(bytes);
 }
 
 void hak_os_discard_untouched(void *base, size_t bytes) {

@@ -2,13 +2,17 @@
 #include "hakmem/os_backend/os_backend.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "hakmem/base/atomic.h"
 #include "hakmem/config/config.h"
+#include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/discard.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -17,6 +21,7 @@
 
 static os_fault_fn fault_hook;
 static uint64_t purged_bytes;
+static size_t page_bytes; /* 0: not asked yet */
 
 void hak_os_set_fault(os_fault_fn fault) { store_release(&fault_hook, fault); }
 
@@ -26,15 +31,16 @@ bool hak_os_refused(enum os_call call) {
 }
 
 size_t hak_os_page_bytes(void) {
-    static size_t cached;
-    size_t bytes = load_relaxed(&cached);
+    size_t bytes = load_relaxed(&page_bytes);
     if (bytes == 0) {
         long answer = sysconf(_SC_PAGESIZE);
         bytes = answer > 0 ? (size_t)answer : 4 * KiB;
-        store_relaxed(&cached, bytes);
+        store_relaxed(&page_bytes, bytes);
     }
     return bytes;
 }
+
+void hak_os_set_page_bytes(size_t bytes) { store_relaxed(&page_bytes, bytes); }
 
 static void *map_pages(size_t bytes, int protection) {
     int saved = errno;
@@ -73,14 +79,27 @@ static void *map_or_take(size_t bytes, size_t align) {
     return base != NULL ? base : hak_os_take_discarded(bytes, align);
 }
 
-void *hak_os_map(size_t bytes, size_t align) {
+void *hak_os_reserve(size_t bytes, size_t align) {
     return hak_os_refused(OS_MAP) ? NULL : map_or_take(bytes, align);
 }
 
-bool hak_os_unmap(void *base, size_t bytes) {
+void *hak_os_map(size_t bytes, size_t align) {
+    if (!hak_budget_take(bytes)) return NULL;
+    void *base = hak_os_reserve(bytes, align);
+    if (base == NULL) hak_budget_give(bytes);
+    return base;
+}
+
+bool hak_os_release(void *base, size_t bytes) {
     if (hak_os_refused(OS_UNMAP) || !hak_os_unmap_pages(base, bytes)) return false;
     fetch_add_relaxed(&purged_bytes, bytes);
     hak_os_retry_discarded(false);
+    return true;
+}
+
+bool hak_os_unmap(void *base, size_t bytes) {
+    if (!hak_os_release(base, bytes)) return false;
+    hak_budget_give(bytes);
     return true;
 }
 
@@ -103,18 +122,54 @@ bool hak_os_populate(void *base, size_t bytes) {
 
 bool hak_os_resize(void *base, size_t from_bytes, size_t to_bytes) {
     if (hak_os_refused(OS_REMAP)) return false;
+    if (to_bytes > from_bytes && !hak_budget_take(to_bytes - from_bytes)) return false;
     int saved = errno;
     bool ok = mremap(base, from_bytes, to_bytes, 0) != MAP_FAILED;
     errno = saved;
+    if (ok && to_bytes < from_bytes) hak_budget_give(from_bytes - to_bytes);
+    if (!ok && to_bytes > from_bytes) hak_budget_give(to_bytes - from_bytes);
     return ok;
 }
 
-bool hak_os_move(void *base, size_t from_bytes, void *to, size_t to_bytes) {
-    if (hak_os_refused(OS_REMAP)) return false;
+void hak_os_ask_huge(void *base, size_t bytes) {
+    if (hak_os_refused(OS_HUGE)) return;
     int saved = errno;
-    void *moved = mremap(base, from_bytes, to_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+    madvise(base, bytes, MADV_HUGEPAGE);
     errno = saved;
+}
+
+/* The word at `address` is `word`, whatever is mapped there: only the kernel may look. */
+static bool holds(uint32_t *address, uint32_t word) {
+    struct timespec none = {0, 0};
+    /* Waits, for no time, if the word is as expected; another answer if it is not, or no memory. */
+    return syscall(SYS_futex, address, FUTEX_WAIT_PRIVATE, word, &none, NULL, 0) == -1 &&
+           errno == ETIMEDOUT;
+}
+
+/* mremap unmaps its target before it does anything that may fail, but not before everything. What
+ * the range held tells whose it is now: nobody else writes the same random word there. */
+bool hak_os_move(void *base, size_t from_bytes, void *to, size_t to_bytes) {
+    if (hak_os_refused(OS_REMAP)) {
+        hak_os_discard_untouched(to, to_bytes);
+        hak_budget_give(to_bytes);
+        return false;
+    }
+    int saved = errno;
+    uint32_t word = (uint32_t)hak_os_random() | 1;
+    *(volatile uint32_t *)to = word;
+    void *moved = mremap(base, from_bytes, to_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+    if (moved == MAP_FAILED && holds(to, word)) hak_os_discard_untouched(to, to_bytes);
+    errno = saved;
+    hak_budget_give(moved == MAP_FAILED ? to_bytes : from_bytes);
     return moved != MAP_FAILED;
+}
+
+size_t hak_os_address_space_limit(void) {
+    int saved = errno;
+    struct rlimit limit;
+    bool bounded = getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+    errno = saved;
+    return bounded ? (size_t)limit.rlim_cur : SIZE_MAX;
 }
 
 /* ---- Metadata: chunks that are filled from the bottom, never emptied ------------------------ */
@@ -186,6 +241,7 @@ void *hak_os_meta_alloc(size_t bytes) {
         next->used = 64 + bytes;
         if (cas_acq_rel(&meta_current, &chunk, next)) {
             fetch_add_relaxed(&meta_total, next->bytes);
+            hak_budget_add(next->bytes);
             return (char *)next + 64;
         }
         /* Another thread was first: use its chunk. */

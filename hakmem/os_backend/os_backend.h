@@ -5,13 +5,15 @@
  *      none --map--> clean (no pages, reads as zero) --touch--> resident
  *      resident --purge--> clean            clean or resident --unmap--> none
  *
+ * What hak_os_map gives counts as resident against the budget (budget.h), until it is unmapped or
+ * discarded; what hak_os_reserve gives is for its user to count.
  * Every call reports failure by its return value and then has changed nothing. All keep errno. */
 #ifndef HAKMEM_OS_BACKEND_OS_BACKEND_H_
 #define HAKMEM_OS_BACKEND_OS_BACKEND_H_
 
 #include "hakmem/base/base.h"
 
-enum os_call { OS_MAP, OS_UNMAP, OS_PURGE, OS_POPULATE, OS_REMAP, OS_META };
+enum os_call { OS_MAP, OS_UNMAP, OS_PURGE, OS_POPULATE, OS_REMAP, OS_HUGE, OS_META };
 
 #ifdef __cplusplus
 extern "C" {
@@ -21,9 +23,12 @@ extern "C" {
 size_t hak_os_page_bytes(void);
 
 /* A clean range of `bytes` (a multiple of the page size) aligned to `align` (a power of two,
- * at least a page). NULL when the kernel refuses. */
+ * at least a page). NULL when the kernel refuses, or the budget. */
 void *hak_os_map(size_t bytes, size_t align);
 bool hak_os_unmap(void *base, size_t bytes);
+/* The same without counting: address space that is cut up and used bit by bit. */
+void *hak_os_reserve(size_t bytes, size_t align);
+bool hak_os_release(void *base, size_t bytes);
 /* Unmaps a range that nobody will ask for again, now or later: what the kernel will not unmap (the
  * process is out of mappings) loses its pages but the first, and waits; where nothing else can be
  * mapped, it is mapped again. Lock-free. */
@@ -40,8 +45,15 @@ bool hak_os_purge(void *base, size_t bytes);
 bool hak_os_populate(void *base, size_t bytes);
 /* Grows or shrinks a mapping where it is. */
 bool hak_os_resize(void *base, size_t from_bytes, size_t to_bytes);
-/* Moves a mapping's pages to `to`, a range that hak_os_map gave and nobody has touched. */
+/* Asks for huge pages from now on, where the kernel has them. */
+void hak_os_ask_huge(void *base, size_t bytes);
+/* Moves a mapping's pages to `to`, a range of `to_bytes` that hak_os_map gave and nobody has
+ * touched. False: nothing was moved, and `to` is unmapped: the kernel may do that before it fails,
+ * and then the range may be anyone's already. */
 bool hak_os_move(void *base, size_t from_bytes, void *to, size_t to_bytes);
+
+/* Bytes of address space that the process may have; SIZE_MAX: no limit. */
+size_t hak_os_address_space_limit(void);
 
 /* Zeroed memory for metadata, aligned to 64 bytes, never given back: its users recycle records
  * themselves. It lies between guard pages, as long as the process has mappings for them.
@@ -58,6 +70,8 @@ uint64_t hak_os_random(void);
 /* Test hook: asked before each call; true makes that call fail as if the kernel had refused. */
 typedef bool (*os_fault_fn)(enum os_call call);
 void hak_os_set_fault(os_fault_fn fault);
+/* Test hook, before the first use: pages are of so many bytes, a multiple of the kernel's. */
+void hak_os_set_page_bytes(size_t bytes);
 
 #ifdef __cplusplus
 }

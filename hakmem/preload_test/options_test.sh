@@ -90,6 +90,10 @@ warns HAKMEM_WARM_POOL_SIZE=99 '\b12\b'
 warns HAKMEM_WARM_POOL_SIZE=0 '\b1\b'
 warns HAKMEM_WARM_POOL_SIZE=-3 '\b1\b'
 warns HAKMEM_WARM_POOL_SIZE=99999999999999999999999 '\b12\b'
+is_silent HAKMEM_LIMIT=64M
+is_silent HAKMEM_LIMIT=50%
+warns HAKMEM_LIMIT=64Q '\b0\b'
+warns HAKMEM_LIMIT=1K '\b8M\b'
 prints HAKMEM_STATS=1 live partial resident purged cached mapped
 prints HAKMEM_WARM_POOL_STATS=1 hits misses prefilled
 exit $((failures > 0))

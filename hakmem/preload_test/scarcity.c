@@ -4,6 +4,7 @@
  *   mappings       vm.max_map_count: 64 left, then none
  *   locked         mlockall: every new mapping is resident at once
  *   locked_limit   the same under RLIMIT_MEMLOCK: what exceeds it is refused
+ *   limit          HAKMEM_LIMIT=64M
  *   no_thp         transparent huge pages turned off for the process */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -309,6 +310,28 @@ static void locked_limit(void) {
     }
 }
 
+/* ---- HAKMEM_LIMIT --------------------------------------------------------------------------- */
+
+static void limit(void) {
+    size_t before = status_bytes("VmRSS");
+    for (int round = 0; round < 10; round++) {
+        struct link *chain = NULL;
+        size_t held = 0;
+        uint32_t random = (uint32_t)round;
+        for (;;) {
+            random = random * 1664525 + 1013904223;
+            size_t size = sizeof(struct link) + (random >> 8) % (round < 5 ? 1000 : 3 * MIB);
+            if (!add(&chain, size)) break;
+            held += size;
+        }
+        size_t full = status_bytes("VmRSS") - before;
+        dprintf(1, "64 MiB allowed: %zu MiB in blocks, %zu MiB resident\n", held / MIB, full / MIB);
+        CHECK_WITH(held >= 40 * MIB && held <= 64 * MIB, "%zu MiB", held / MIB);
+        CHECK_WITH(full <= 68 * MIB, "%zu MiB", full / MIB);
+        free_chain(chain);
+    }
+}
+
 /* ---- Huge pages ----------------------------------------------------------------------------- */
 
 static void no_thp(void) {
@@ -336,9 +359,15 @@ int main(int count, char **arguments) {
                      {"mappings", mappings_run_out},
                      {"locked", locked},
                      {"locked_limit", locked_limit},
+                     {"limit", limit},
                      {"no_thp", no_thp}};
     for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
         if (count != 2 || strcmp(arguments[1], scenarios[i].name) != 0) continue;
+        /* Options are read at the start: once more, with this one. */
+        if (scenarios[i].run == limit && getenv("HAKMEM_LIMIT") == NULL) {
+            setenv("HAKMEM_LIMIT", "64M", 1);
+            execv("/proc/self/exe", arguments);
+        }
         check_group(scenarios[i].name, scenarios[i].run);
         return check_exit_code();
     }

@@ -35,7 +35,16 @@ static void place(struct slab *slab) {
         return;
     }
     if (!slab_has_free(slab)) return;
-    list_partial(slab, popcount(slab_superslab(slab)->used) > SLABS_PER_SUPERSLAB / 4);
+    /* Those whose pages are there first, too. */
+    bool hot = popcount(slab_superslab(slab)->used) > SLABS_PER_SUPERSLAB / 4;
+    list_partial(slab, hot && !slab->checked);
+    hak_sparse_add(slab);
+}
+
+void hak_orphans_remove(struct slab *slab) {
+    unlist_partial(slab);
+    list_remove(&slab->owned);
+    store_relaxed(&slab->orphan, false);
 }
 
 void hak_orphans_add(struct slab *slab) {
@@ -49,8 +58,8 @@ void hak_orphans_add_fresh(struct slab *slab) {
     list_partial(slab, false);
 }
 
-void hak_orphans_collect(void) {
-    struct slab *slab = hak_slab_take_pending(&hak_pool.orphans);
+static void collect_from(struct slab_owner *owner) {
+    struct slab *slab = hak_slab_take_pending(owner);
     while (slab != NULL) {
         struct slab *next = slab->pending_next;
         if (slab->orphan) {
@@ -63,13 +72,18 @@ void hak_orphans_collect(void) {
     }
 }
 
+void hak_orphans_collect(void) {
+    collect_from(&hak_pool.orphans);
+    collect_from(&hak_pool.purger); /* of slabs that are orphans again */
+}
+
 struct slab *hak_orphans_take(unsigned c, struct slab_owner *owner) {
     hak_orphans_collect();
     struct list *list = &hak_pool.partial[c];
     if (list_empty(list)) return NULL;
     struct slab *slab = list_entry(list->next, struct slab, listed);
-    unlist_partial(slab);
-    store_relaxed(&slab->orphan, false);
+    hak_orphans_remove(slab);
+    slab->purged_out = UINT16_MAX;
     hak_slab_set_owner(slab, owner);
     return slab;
 }
@@ -85,7 +99,9 @@ struct slab *hak_shared_pool_take_partial(unsigned c, struct slab_owner *owner) 
     hak_pool_acquire();
     struct slab *slab = hak_orphans_take(c, owner);
     hak_pool_release();
-    if (slab != NULL) fetch_add_relaxed(&hak_pool.stage[STAGE_PARTIAL], 1u);
+    if (slab == NULL) return NULL;
+    if (HAK_UNLIKELY(slab->checked)) hak_slab_restore_marks(slab, owner->cookie);
+    fetch_add_relaxed(&hak_pool.stage[STAGE_PARTIAL], 1u);
     return slab;
 }
 

@@ -2,7 +2,8 @@
  *
  *   shared_pool.c  the stages: who asks for a slab, who gives an empty one
  *   orphans.c      slabs with blocks outside that no thread owns
- *   purge.c        which pages go back, and when
+ *   purge.c        which pages of empty slabs go back, and when
+ *   sparse.c       empty pages of slabs with few blocks
  *   repair.c       a forked child
  *   superslab.c    records, masks, buckets */
 #ifndef HAKMEM_SHARED_POOL_POOL_H_
@@ -33,6 +34,10 @@ struct pool {
     struct lock lock; /* guards everything here, all superslab records and all orphans */
     bool ready;
     struct slab_owner orphans; /* owns the slabs that no thread owns */
+    struct slab_owner purger;  /* owns the one whose pages are being purged */
+    bool purging;              /* there is one */
+    struct list sparse;        /* orphans that may lose pages, by `owned`, the longest first */
+    uint32_t ticks;            /* hak_shared_pool_tick, so far */
     struct list partial[CLASSES];
     uint32_t partials[CLASSES]; /* in these lists; read without the lock too */
     struct superslabs all;
@@ -61,10 +66,18 @@ void hak_pool_empty_stock(void);
 void hak_orphans_collect(void);
 /* The slab is the pool's from now on; it is in no list. */
 void hak_orphans_add(struct slab *slab);
+/* Takes an orphan out of every list. */
+void hak_orphans_remove(struct slab *slab);
 /* A slab of `c` with free blocks, `owner`'s from now on; NULL: none. */
 struct slab *hak_orphans_take(unsigned c, struct slab_owner *owner);
 /* Lists a fresh slab as an orphan. */
 void hak_orphans_add_fresh(struct slab *slab);
+
+/* An orphan with few blocks outside: its pages may go when it is still one some time later. */
+void hak_sparse_add(struct slab *slab);
+/* Purges empty pages of orphans that have been sparse for a while, of so many at most. The lock is
+ * given up meanwhile. */
+void hak_sparse_purge(unsigned slabs);
 
 /* Time passes: the bound follows what was used, wanted, and wanted back. */
 void hak_purge_tick(uint64_t now);

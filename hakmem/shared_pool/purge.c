@@ -1,3 +1,5 @@
+#include <limits.h>
+
 #include "hakmem/base/clock.h"
 #include "hakmem/config/options.h"
 #include "hakmem/os_backend/os_backend.h"
@@ -8,7 +10,7 @@
 
 /* A second is over; or several, in which nobody looked. */
 static void seconds_pass(struct purge_policy *p, uint64_t seconds) {
-    unsigned n = seconds < 32 ? (unsigned)seconds : 32;
+    unsigned n = seconds < 31 ? (unsigned)seconds : 31;
     /* What lay unused all the time beyond the base is not needed: half of it goes. */
     size_t unused = p->lowest > BASE_UNITS ? (p->lowest - BASE_UNITS) / 2 : 0;
     p->extra -= unused < p->extra ? unused : p->extra;
@@ -154,8 +156,10 @@ void hak_purge_to_bound(uint64_t now) {
 void hak_shared_pool_tick(uint64_t now) {
     hak_pool_acquire();
     hak_orphans_collect();
+    hak_pool.ticks++;
     hak_purge_tick(now);
     purge_to_bound(now, PURGE_TICK_UNITS);
+    if (HAK_LIKELY(hak_options.purge)) hak_sparse_purge(SPARSE_TICK_SLABS);
     hak_pool_release();
 }
 
@@ -164,6 +168,8 @@ size_t hak_shared_pool_trim(size_t keep) {
     hak_orphans_collect();
     hak_pool_empty_stock();
     size_t units = purge_down(keep / SLAB_BYTES, clock_ms(), SIZE_MAX);
+    hak_pool.ticks += SPARSE_TICKS; /* whatever is sparse now */
+    hak_sparse_purge(UINT_MAX);
     hak_pool_release();
     return units * SLAB_BYTES;
 }
@@ -182,7 +188,7 @@ size_t hak_shared_pool_release_address_space(void) {
     bytes += unmap_dropped();
     /* The rest of the region too: nothing was cut from it yet. */
     size_t rest = (size_t)(all->region_end - all->region);
-    if (rest != 0 && hak_os_unmap(all->region, rest)) {
+    if (rest != 0 && hak_os_release(all->region, rest)) {
         all->region = all->region_end = NULL;
         bytes += rest;
     }

@@ -19,6 +19,8 @@ void hak_shared_pool_orphan_all(struct slab_owner *owner) {
             for (unsigned w = 0; w < (slab->capacity + 63u) / 64; w++) {
                 slab->out = (uint16_t)(slab->out - popcount(bits[w]));
             }
+            /* Its words may be half changed. */
+            if (slab->checked) hak_slab_set_checked(slab);
             hak_orphans_add(slab);
         }
     }
@@ -51,8 +53,12 @@ static void repair_superslab(struct superslab *ss) {
 }
 
 void hak_shared_pool_repair(struct slab_owner *mine) {
+    /* The slab whose pages another thread was purging. */
+    if (hak_pool.purging) hak_shared_pool_orphan_all(&hak_pool.purger);
     hak_pool_acquire();
     hak_slab_forked();
+    hak_pool.purging = false;
+    store_relaxed(&hak_pool.purger.pending, NULL);
     store_relaxed(&hak_pool.orphans.pending, NULL);
     hak_stock_forget();
     if (mine != NULL) store_relaxed(&mine->pending, NULL);

@@ -2,6 +2,7 @@
 
 #include "hakmem/base/clock.h"
 #include "hakmem/config/options.h"
+#include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/registry/registry.h"
 #include "hakmem/shared_pool/pool.h"
@@ -13,6 +14,7 @@ void hak_pool_acquire(void) {
     lock_acquire(&hak_pool.lock);
     if (HAK_LIKELY(hak_pool.ready)) return;
     for (unsigned c = 0; c < CLASSES; c++) list_init(&hak_pool.partial[c]);
+    list_init(&hak_pool.sparse);
     hak_superslabs_init(&hak_pool.all);
     hak_pool.ready = true;
 }
@@ -45,6 +47,7 @@ void hak_pool_end_use(struct slab *slab) {
 
 /* ---- Stages --------------------------------------------------------------------------------- */
 
+/* NULL: units that are not resident yet do not fit the budget. */
 static struct slab *carve_from(struct superslab *ss, uint32_t candidates, unsigned c,
                                struct slab_owner *owner) {
     unsigned span = hak_size_class[c].span;
@@ -52,10 +55,23 @@ static struct slab *carve_from(struct superslab *ss, uint32_t candidates, unsign
     hak_assert(starts != 0);
     unsigned index = (unsigned)__builtin_ctz(starts);
     uint32_t units = run_mask(index, span);
+    unsigned fresh = popcount(units & ~ss->resident);
+    if (fresh != 0 && !hak_budget_take(fresh * SLAB_BYTES)) return NULL;
     hak_superslabs_set(&hak_pool.all, ss, ss->used | units, ss->resident | units);
     struct slab *slab = &ss->slabs[index];
     hak_slab_carve(slab, c, owner);
     return slab;
+}
+
+/* Makes an unused superslab resident. */
+static bool populate(struct superslab *ss) {
+    if (!hak_budget_take(SUPERSLAB_BYTES)) return false;
+    if (!hak_os_populate(ss->base, SUPERSLAB_BYTES)) {
+        hak_budget_give(SUPERSLAB_BYTES);
+        return false;
+    }
+    hak_superslabs_set(&hak_pool.all, ss, 0, UINT32_MAX);
+    return true;
 }
 
 static struct slab *take_empty(unsigned c, struct slab_owner *owner, enum pool_stage *stage) {
@@ -84,9 +100,7 @@ static struct slab *take_empty(unsigned c, struct slab_owner *owner, enum pool_s
     *stage = STAGE_MAPPED;
     ss = hak_superslabs_map(all);
     if (ss == NULL) return NULL;
-    if (hak_options.ss_prefault && hak_os_populate(ss->base, SUPERSLAB_BYTES)) {
-        hak_superslabs_set(all, ss, 0, UINT32_MAX);
-    }
+    if (hak_options.ss_prefault) populate(ss);
     return carve_from(ss, ~ss->used, c, owner);
 }
 
@@ -138,10 +152,11 @@ bool hak_shared_pool_prewarm(unsigned c, unsigned count) {
         struct superslab *ss = hak_superslabs_map(&hak_pool.all);
         ok = ss != NULL;
         if (!ok) break;
-        hak_os_populate(ss->base, SUPERSLAB_BYTES);
-        for (unsigned i = 0; i + span <= SLABS_PER_SUPERSLAB; i += span) {
+        populate(ss);
+        for (unsigned i = 0; i + span <= SLABS_PER_SUPERSLAB && ok; i += span) {
             struct slab *slab = carve_from(ss, ~ss->used, c, &hak_pool.orphans);
-            hak_orphans_add_fresh(slab);
+            ok = slab != NULL;
+            if (ok) hak_orphans_add_fresh(slab);
         }
     }
     hak_pool_release();
@@ -157,13 +172,14 @@ bool hak_shared_pool_agrees(void) {
 }
 
 void hak_shared_pool_stats(struct shared_pool_stats *out) {
-    *out = (struct shared_pool_stats){{0}, 0, 0, 0, 0, 0, 0, 0};
+    *out = (struct shared_pool_stats){{0}, 0, 0, 0, 0, 0, 0, 0, 0};
     hak_pool_acquire();
     for (unsigned i = 0; i < STAGE_COUNT; i++) out->stage[i] = load_relaxed(&hak_pool.stage[i]);
     out->resident_free_bytes = (hak_pool.all.resident_free + hak_stock_count()) * SLAB_BYTES;
     out->superslabs = hak_pool.all.mapped;
     for (struct superslab *ss = hak_pool.all.all; ss != NULL; ss = ss->next) {
         if (!ss->mapped) continue;
+        out->resident_bytes += popcount(ss->resident) * SLAB_BYTES;
         unsigned used = popcount(ss->used);
         for (unsigned i = 0; i < SLABS_PER_SUPERSLAB; i++) {
             if (load_relaxed(&ss->slabs[i].stocked)) used--;

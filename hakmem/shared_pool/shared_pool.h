@@ -34,6 +34,7 @@ struct shared_pool_stats {
     uint64_t live_bytes;          /* blocks out of slabs */
     uint64_t free_bytes;          /* blocks in slabs that are carved */
     uint64_t resident_free_bytes; /* empty slabs whose pages are kept */
+    uint64_t resident_bytes;      /* these and the slabs in use */
 };
 
 #ifdef __cplusplus

@@ -256,6 +256,32 @@ TEST_F(SharedPool, WhatNobodyWantsGoesBackAsTimePasses) {
     });
 }
 
+TEST_F(SharedPool, AnOrphanWithFewBlocksLosesThePagesBetween) {
+    constexpr unsigned kPages = 31; /* 1 KiB: four blocks a page */
+    hak_shared_pool_tick(clock_ms());
+    slab *s = take(kPages);
+    std::vector<char *> blocks = take_blocks(s, 64);
+    for (char *b : blocks) std::memset(b, 7, 1024);
+    for (int i = 1; i < 64; i++) EXPECT_EQ(hak_slab_give(s, blocks[i]), SLAB_OK);
+    hak_shared_pool_orphan(s);
+    uint64_t before = hak_os_purged_bytes();
+    for (int i = 1; i < SPARSE_TICKS; i++) hak_shared_pool_tick(clock_ms());
+    EXPECT_EQ(hak_os_purged_bytes(), before) << "it may be wanted yet";
+    hak_shared_pool_tick(clock_ms());
+    EXPECT_EQ(hak_os_purged_bytes() - before, 15 * 4 * KiB);
+    EXPECT_EQ(blocks[0][1023], 7);
+    EXPECT_EQ(blocks[63][1023], 0);
+    EXPECT_TRUE(word_is_checked(registry_word(blocks[0])));
+    EXPECT_TRUE(hak_shared_pool_agrees());
+    for (int i = 0; i < 2 * SPARSE_TICKS; i++) hak_shared_pool_tick(clock_ms());
+    EXPECT_EQ(hak_os_purged_bytes() - before, 15 * 4 * KiB) << "once";
+    EXPECT_EQ(hak_shared_pool_take_partial(kPages, &owner_), s);
+    EXPECT_FALSE(s->checked);
+    EXPECT_EQ(registry_word(blocks[0]), hak_slab_word(kPages, 0));
+    EXPECT_EQ(hak_slab_give(s, blocks[0]), SLAB_OK);
+    hak_shared_pool_give_empty(s);
+}
+
 TEST_F(SharedPool, ATickPurgesALittleAtATime) {
     in_a_fresh_process([this] {
         std::vector<slab *> slabs;

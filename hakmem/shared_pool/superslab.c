@@ -1,6 +1,7 @@
 #include "hakmem/shared_pool/superslab.h"
 
 #include "hakmem/base/clock.h"
+#include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/registry/registry.h"
 
@@ -66,10 +67,15 @@ static void enlist(struct superslabs *all, struct superslab *ss) {
     all->resident_runs |= (uint64_t)1 << ss->resident_run;
 }
 
+static void give_budget(uint32_t units) {
+    if (units != 0) hak_budget_give(popcount(units) * SLAB_BYTES);
+}
+
 void hak_superslabs_set(struct superslabs *all, struct superslab *ss, uint32_t used,
                         uint32_t resident) {
     unlist(all, ss);
     if (ss->used != 0 && used == 0) ss->freed_ms = clock_ms();
+    give_budget(ss->resident & ~resident);
     ss->used = used;
     ss->resident = resident;
     enlist(all, ss);
@@ -81,7 +87,7 @@ static char *take_address_space(struct superslabs *all) {
         size_t bytes = all->region_bytes;
         char *region = NULL;
         for (; bytes >= SUPERSLAB_BYTES; bytes /= 2) {
-            region = hak_os_map(bytes, SUPERSLAB_BYTES);
+            region = hak_os_reserve(bytes, SUPERSLAB_BYTES);
             if (region != NULL) break;
         }
         if (region == NULL) return NULL;
@@ -140,12 +146,13 @@ bool hak_superslabs_unmap(struct superslabs *all, struct superslab *ss) {
     /* The words go before the range does: whoever maps it next sets them anew. */
     hak_registry_set(ss->base, SLABS_PER_SUPERSLAB, 0);
     hak_registry_set_record(ss->base, NULL);
-    if (!hak_os_unmap(ss->base, SUPERSLAB_BYTES)) {
+    if (!hak_os_release(ss->base, SUPERSLAB_BYTES)) {
         hak_registry_set(ss->base, SLABS_PER_SUPERSLAB, WORD_UNUSED);
         hak_registry_set_record(ss->base, ss);
         return false;
     }
     unlist(all, ss);
+    give_budget(ss->resident);
     ss->resident = 0;
     ss->mapped = false;
     list_push_front(&all->unmapped, &ss->by_run);

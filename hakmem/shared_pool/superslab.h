@@ -30,7 +30,8 @@ void hak_superslabs_init(struct superslabs *all);
 struct superslab *hak_superslabs_find(struct superslabs *all, unsigned span, bool resident);
 /* Maps one; on return it is dropped (FREE, no pages). NULL: out of memory. */
 struct superslab *hak_superslabs_map(struct superslabs *all);
-/* Changes the masks and moves the superslab to the list where it then belongs. */
+/* Changes the masks and moves the superslab to the list where it then belongs. Units that become
+ * resident are in the budget already; those that no longer are leave it here. */
 void hak_superslabs_set(struct superslabs *all, struct superslab *ss, uint32_t used,
                         uint32_t resident);
 /* Unmaps a FREE superslab. */

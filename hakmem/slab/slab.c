@@ -48,6 +48,12 @@ const struct slab *hak_slab_last_of(const void *address) {
     return &ss->slabs[load_relaxed(&ss->slabs[index].head)];
 }
 
+static void set_words(struct slab *slab, unsigned c, uint32_t flag) {
+    for (unsigned i = 0; i < hak_size_class[c].span; i++) {
+        hak_registry_set(slab_base(slab) + i * SLAB_BYTES, 1, hak_slab_word(c, i) | flag);
+    }
+}
+
 void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
     const struct size_class *sc = &hak_size_class[c];
     struct superslab *ss = slab_superslab(slab);
@@ -60,6 +66,8 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
     slab->low = 0;
     slab->high = 0;
     slab->epoch = epoch;
+    slab->checked = false;
+    slab->purged_out = UINT16_MAX;
     list_init(&slab->owned);
     list_init(&slab->listed);
     uint64_t *bits = free_bits(slab);
@@ -69,9 +77,7 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
         store_relaxed(&bits[words - 1], ((uint64_t)1 << sc->capacity % 64) - 1);
     }
     hak_slab_set_owner(slab, owner);
-    for (unsigned i = 0; i < sc->span; i++) {
-        hak_registry_set(slab_base(slab) + i * SLAB_BYTES, 1, hak_slab_word(c, i));
-    }
+    set_words(slab, c, 0);
     /* Last: a fork may copy the slab at any of these steps, and the child counts the blocks of
      * what is in use by the bits, which until now are an earlier life's. */
     store_release(&slab->span, (uint8_t)sc->span);
@@ -82,7 +88,11 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
 static void clear_marks(struct slab *slab) {
     char *block = slab_base(slab);
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
-    for (unsigned i = 0; i < slab->high; i++, block += bytes) *block_cookie(block) = 0;
+    for (unsigned i = 0; i < slab->high; i++, block += bytes) {
+        /* Where pages are gone there is no mark: a look does not bring them back. */
+        if (slab->checked && *block_cookie(block) == 0) continue;
+        *block_cookie(block) = 0;
+    }
 }
 
 void hak_slab_uncarve(struct slab *slab) {
@@ -91,6 +101,53 @@ void hak_slab_uncarve(struct slab *slab) {
     hak_registry_set(slab_base(slab), slab->span, WORD_UNUSED);
     store_relaxed(&slab->span, 0);
     store_relaxed(&slab->capacity, 0);
+}
+
+/* No block of [first, end) is outside. */
+static bool all_free(const uint64_t *bits, size_t first, size_t end) {
+    for (size_t i = first; i < end;) {
+        unsigned shift = (unsigned)i % 64;
+        size_t n = end - i < 64u - shift ? end - i : 64u - shift;
+        uint64_t mask = (n == 64 ? UINT64_MAX : ((uint64_t)1 << n) - 1) << shift;
+        if ((load_relaxed(&bits[i / 64]) & mask) != mask) return false;
+        i += n;
+    }
+    return true;
+}
+
+size_t hak_slab_free_pages(const struct slab *slab, size_t offset, size_t page, size_t *bytes) {
+    const uint64_t *bits = free_bits(slab);
+    size_t block_bytes = hak_size_class[slab->class_index].block_bytes, capacity = slab->capacity;
+    size_t end = (size_t)slab->span * SLAB_BYTES, start = 0;
+    *bytes = 0;
+    for (offset = align_up(offset, page); offset < end; offset += page) {
+        size_t first = offset / block_bytes, last = (offset + page - 1) / block_bytes + 1;
+        if (last > capacity) last = capacity;
+        if (all_free(bits, first, last)) {
+            if (*bytes == 0) start = offset;
+            *bytes += page;
+        } else if (*bytes != 0) {
+            break;
+        }
+    }
+    return start;
+}
+
+void hak_slab_set_checked(struct slab *slab) {
+    slab->checked = true;
+    set_words(slab, slab->class_index, WORD_CHECKED);
+}
+
+void hak_slab_restore_marks(struct slab *slab, uint64_t cookie) {
+    char *block = slab_base(slab);
+    const uint64_t *bits = free_bits(slab);
+    size_t bytes = hak_size_class[slab->class_index].block_bytes;
+    for (unsigned i = 0; i < slab->high; i++, block += bytes) {
+        bool here = (load_relaxed(&bits[i / 64]) >> i % 64 & 1) != 0;
+        if (here) block_link(block, NULL, cookie);
+    }
+    set_words(slab, slab->class_index, 0);
+    slab->checked = false;
 }
 
 void hak_slab_set_owner(struct slab *slab, struct slab_owner *owner) {
@@ -109,7 +166,8 @@ unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t c
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
     unsigned words = words_of(slab), taken = 0, dropped = 0, w = slab->low, last = 0;
     /* What was out once came back with its mark. */
-    unsigned marked = HAK_CHECKS && cookie != 0 && slab->epoch == epoch ? slab->high : 0;
+    unsigned marked =
+        HAK_CHECKS && cookie != 0 && slab->epoch == epoch && !slab->checked ? slab->high : 0;
     void *before = NULL;
     *head = NULL;
     for (; w < words && taken < want; w++) {
@@ -317,11 +375,9 @@ bool hak_slab_agrees(const struct slab *slab) {
         here += popcount(free);
     }
     for (unsigned i = 0; i < slab->span; i++) {
-        if (registry_word(slab_base(slab) + i * SLAB_BYTES) !=
-                hak_slab_word(slab->class_index, i) ||
-            slab[i].head != slab->index) {
-            return false;
-        }
+        uint32_t word = hak_slab_word(slab->class_index, i) | (slab->checked ? WORD_CHECKED : 0);
+        if (registry_word(slab_base(slab) + i * SLAB_BYTES) != word) return false;
+        if (slab[i].head != slab->index) return false;
     }
     return here + slab->out == slab->capacity;
 }

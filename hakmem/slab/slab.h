@@ -31,6 +31,7 @@ struct slab;
 /* Whoever owns slabs: a thread's warm pool, or the shared pool for orphans. */
 struct slab_owner {
     struct slab *pending; /* stack of slabs with remote bits; PENDING_CLOSED: owner is gone */
+    uint64_t cookie;      /* what its lists' marks are made of */
 };
 
 #define PENDING_CLOSED ((struct slab *)(uintptr_t)1)
@@ -49,7 +50,11 @@ struct slab {
     uint8_t head;   /* index of the head of the run */
     uint8_t low;    /* no bitmap word below it has a free bit */
     bool orphan;    /* the shared pool owns it; under that one's lock */
+    bool checked;   /* some free blocks lost their marks with their pages: its words say so */
     uint16_t epoch; /* when it was carved: marks are looked at in slabs of this epoch only */
+    /* Written by the shared pool, under its lock. */
+    uint16_t purged_out; /* `out` when pages were last purged; UINT16_MAX: not in this life */
+    uint32_t placed;     /* tick at which it became sparse */
     /* Written by any thread. */
     struct slab *pending_next __attribute__((aligned(64)));
     uint32_t pending; /* 1 from the push on a pending stack until its collection */
@@ -105,6 +110,13 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner);
 uint32_t hak_slab_word(unsigned c, unsigned unit);
 /* Ends that: the words become WORD_UNUSED. All blocks must be here. */
 void hak_slab_uncarve(struct slab *slab);
+/* Owner: the free blocks between, whole pages of `page` bytes of them, from `offset` on: where the
+ * next run begins, and its bytes; 0 when there is none. */
+size_t hak_slab_free_pages(const struct slab *slab, size_t offset, size_t page, size_t *bytes);
+/* Owner: free blocks may lose their marks from now on: frees into the slab are checked by bits. */
+void hak_slab_set_checked(struct slab *slab);
+/* Owner: the marks of free blocks are put back, and the words too. */
+void hak_slab_restore_marks(struct slab *slab, uint64_t cookie);
 /* Changes the owner. */
 void hak_slab_set_owner(struct slab *slab, struct slab_owner *owner);
 

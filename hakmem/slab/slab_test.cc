@@ -310,6 +310,71 @@ TEST_F(Slab, RemoteFreesOfSeveralThreadsAllArrive) {
     hak_slab_check_invariant(t);
 }
 
+/* The pages that hak_slab_free_pages finds, against a look at every block. */
+TEST_F(Slab, FreePagesTouchNoBlockThatIsOutside) {
+    std::mt19937 random(7);
+    for (size_t page : {4 * KiB, 16 * KiB, 64 * KiB}) {
+        for (unsigned c : {0u, 10u, 31u, 33u, 52u, 62u, 71u}) {
+            slab *s = carve(c);
+            std::vector<char *> blocks = take(s, s->capacity), out;
+            for (char *b : blocks) {
+                if (random() % 8 != 0) {
+                    ASSERT_EQ(hak_slab_give(s, b), SLAB_OK);
+                } else {
+                    out.push_back(b);
+                }
+            }
+            std::set<size_t> expected, found;
+            for (size_t at = 0; at < s->span * SLAB_BYTES; at += page) expected.insert(at);
+            for (char *b : out) {
+                size_t first = static_cast<size_t>(b - slab_base(s));
+                size_t last = first + hak_size_class[c].block_bytes - 1;
+                for (size_t at = first / page; at <= last / page; at++) expected.erase(at * page);
+            }
+            size_t bytes = 0;
+            for (size_t at = hak_slab_free_pages(s, 0, page, &bytes); bytes != 0;
+                 at = hak_slab_free_pages(s, at + bytes, page, &bytes)) {
+                for (size_t i = 0; i < bytes; i += page) EXPECT_TRUE(found.insert(at + i).second);
+            }
+            EXPECT_EQ(found, expected) << "class " << c << ", page " << page;
+            for (char *b : out) ASSERT_EQ(hak_slab_give(s, b), SLAB_OK);
+            hak_slab_uncarve(s);
+        }
+    }
+}
+
+TEST_F(Slab, MarksThatWentWithTheirPagesComeBack) {
+    constexpr uint64_t kCookie = 0x5eed;
+    slab *s = carve(31);
+    void *head = nullptr;
+    ASSERT_EQ(hak_slab_take(s, 40, &head, kCookie), 40u);
+    std::vector<char *> blocks;
+    for (; head != nullptr; head = *static_cast<void **>(head)) {
+        blocks.push_back(static_cast<char *>(head));
+    }
+    for (size_t i = 1; i < blocks.size(); i++) ASSERT_EQ(hak_slab_give(s, blocks[i]), SLAB_OK);
+    *block_cookie(blocks[0]) = 0;
+    hak_slab_set_checked(s);
+    EXPECT_TRUE(word_is_checked(registry_word(blocks[0])));
+    EXPECT_EQ(word_class(registry_word(blocks[0])), 31u);
+    EXPECT_GE(registry_word(blocks[0]), word_of_class(CLASSES)) << "no hot path takes it";
+    hak_slab_check_invariant(s);
+    size_t bytes;
+    size_t at = hak_slab_free_pages(s, 0, 4 * KiB, &bytes);
+    ASSERT_EQ(at, 4 * KiB);
+    ASSERT_TRUE(hak_os_purge(slab_base(s) + at, bytes));
+    EXPECT_EQ(*block_cookie(blocks[39]), 0u);
+    hak_slab_restore_marks(s, kCookie);
+    EXPECT_EQ(registry_word(blocks[0]), word_of_class(31));
+    EXPECT_EQ(*block_cookie(blocks[0]), 0u) << "it is outside";
+    for (size_t i = 1; i < blocks.size(); i++) {
+        EXPECT_TRUE(block_is_marked(blocks[i], kCookie)) << i;
+    }
+    EXPECT_EQ(*block_cookie(slab_base(s) + 50 * KiB), 0u) << "it was never outside";
+    ASSERT_EQ(hak_slab_give(s, blocks[0]), SLAB_OK);
+    hak_slab_uncarve(s);
+}
+
 TEST_F(Slab, AListStopsAtTheBlockAtFault) {
     slab *s = carve(3);
     auto give = [s](std::vector<char *> list, size_t *count, slab_result *result) {

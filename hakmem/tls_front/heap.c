@@ -64,7 +64,7 @@ bool hak_front_start(void) {
             count_add(&heaps.live, 1);
             heap->in_use = heap->busy = true;
             heap->lists.end = word_of_class(CLASSES);
-            heap->lists.cookie = heaps.cookie;
+            heap->lists.cookie = heap->warm.owner.cookie = heaps.cookie;
             set_hot(heap);
             hak_front.heap = heap;
         }

@@ -31,9 +31,21 @@ static void sweep(struct heap *heap) {
     hak_warm_pool_cool(&heap->warm);
 }
 
+/* Chains in transit that nobody came for go back. */
+static void return_idle_chains(struct heap *heap) {
+    for (unsigned c = 0; c < CLASSES; c++) {
+        struct chain chain = hak_transfer_pop_idle(c);
+        for (; chain.head != NULL; chain = hak_transfer_pop_idle(c)) {
+            hak_bin_return(heap, c, chain.head);
+        }
+    }
+}
+
 /* This thread's sweep, and what is to be done for all threads, where their time has come. */
 static HAK_COLD void look_at_clock(struct heap *heap) {
-    static uint64_t next_tick_ms; /* of all threads; relaxed: who wins does the work */
+    /* Of all threads; relaxed: who wins does the work. */
+    static uint64_t next_tick_ms;
+    static uint32_t ticks;
     uint64_t now = clock_ms(), due = load_relaxed(&next_tick_ms);
     heap->caps.until_look = FRONT_LOOK_CALLS;
     if (++heap->caps.looks >= FRONT_SWEEP_LOOKS || now - heap->caps.swept_ms >= FRONT_SWEEP_MS) {
@@ -42,6 +54,7 @@ static HAK_COLD void look_at_clock(struct heap *heap) {
         sweep(heap);
     }
     if ((int64_t)(now - due) < 0 || !cas_acq_rel(&next_tick_ms, &due, now + TICK_MS)) return;
+    if (fetch_add_relaxed(&ticks, 1u) % TICKS_IDLE == 0) return_idle_chains(heap);
     hak_shared_pool_tick(now);
     void (*on_tick)(uint64_t) = load_relaxed(&hak_front_on_tick);
     if (on_tick != NULL) on_tick(now);
@@ -206,6 +219,12 @@ void hak_front_free_aside(void *block) {
     unsigned c = word_class(registry_word(block));
     if (!hak_front_mark(block)) return;
     hak_bin_check(hak_slab_give_remote(block), block, c < CLASSES ? c : 0);
+}
+
+void hak_front_free_checked(void *block) {
+    struct slab *slab = hak_slab_of(block);
+    hak_front_free_aside(block);
+    if (slab != NULL) hak_shared_pool_freed_into(slab);
 }
 
 void hak_front_drain_transfer(void) {

@@ -118,6 +118,8 @@ bool hak_front_is_marked(const void *block);
 /* Frees a block of class `c`, for every reason the hot path left: the list is full, there was no
  * heap, misaligned, freed twice. Entered. */
 void hak_front_free(void *block, unsigned c);
+/* Frees a block of a slab whose word is checked. Entered. */
+void hak_front_free_checked(void *block);
 /* Frees a slab's block without lists or locks: from signal handlers, and in threads that have
  * ended. */
 void hak_front_free_aside(void *block);

@@ -6,6 +6,7 @@
 static struct depot {
     struct lock lock; /* guards all of it */
     uint32_t count;   /* read without the lock too */
+    uint32_t idle;    /* chains, the oldest, that nobody wanted since they were last counted */
     uint64_t bytes;
     struct chain chains[TRANSFER_CHAINS];
 } __attribute__((aligned(128))) depots[CLASSES];
@@ -49,6 +50,27 @@ struct chain hak_transfer_pop(unsigned c) {
         chain = s->chains[n - 1];
         s->bytes -= bytes_of(c, chain);
         store_relaxed(&s->count, n - 1);
+        if (s->idle > n - 1) s->idle = n - 1;
+    }
+    lock_release(&s->lock);
+    if (chain.head != NULL) fetch_sub_relaxed(&total, bytes_of(c, chain));
+    return chain;
+}
+
+struct chain hak_transfer_pop_idle(unsigned c) {
+    struct chain chain = {NULL, 0};
+    struct depot *s = &depots[c];
+    if (load_relaxed(&s->count) == 0) return chain;
+    lock_acquire(&s->lock);
+    uint32_t n = load_relaxed(&s->count);
+    if (s->idle > 0) {
+        chain = s->chains[0];
+        for (uint32_t i = 1; i < n; i++) s->chains[i - 1] = s->chains[i];
+        s->bytes -= bytes_of(c, chain);
+        store_relaxed(&s->count, n - 1);
+        s->idle--;
+    } else {
+        s->idle = n;
     }
     lock_release(&s->lock);
     if (chain.head != NULL) fetch_sub_relaxed(&total, bytes_of(c, chain));

@@ -21,6 +21,9 @@ extern "C" {
 bool hak_transfer_push(unsigned c, struct chain chain);
 /* A chain, or one with a NULL head when there is none. */
 struct chain hak_transfer_pop(unsigned c);
+/* A chain that nobody wanted since the last call that gave none, the oldest first; without one all
+ * that are there are counted as idle from now on. */
+struct chain hak_transfer_pop_idle(unsigned c);
 /* Bytes in transit. */
 uint64_t hak_transfer_bytes(void);
 /* Around fork: all classes' locks, in ascending order. */

@@ -85,6 +85,20 @@ TEST_F(Transfer, AllStocksTogetherAreBounded) {
     EXPECT_GT(hak_transfer_bytes(), TRANSFER_BYTES - MEDIUM_MAX); /* the bound was met */
 }
 
+TEST_F(Transfer, GivesUpWhatNobodyCameFor) {
+    std::vector<blocks> b(4, blocks(1));
+    for (blocks &one : b) one = blocks(3);
+    for (blocks &one : b) ASSERT_TRUE(hak_transfer_push(5, one.as_chain()));
+    EXPECT_EQ(hak_transfer_pop_idle(5).head, nullptr) << "it counts from now on";
+    EXPECT_EQ(hak_transfer_pop(5).head, b[3].words.data());
+    ASSERT_TRUE(hak_transfer_push(5, b[3].as_chain()));
+    for (int i = 0; i < 3; i++) EXPECT_EQ(hak_transfer_pop_idle(5).head, b[i].words.data());
+    EXPECT_EQ(hak_transfer_pop_idle(5).head, nullptr) << "the last one came later";
+    EXPECT_EQ(hak_transfer_bytes(), 3u * hak_size_class[5].block_bytes);
+    EXPECT_EQ(hak_transfer_pop_idle(5).head, b[3].words.data());
+    EXPECT_EQ(hak_transfer_bytes(), 0u);
+}
+
 TEST_F(Transfer, GoesOnAfterTheLocksOfAFork) {
     blocks b(2);
     hak_transfer_lock();

@@ -190,27 +190,32 @@ static void trim_empties(struct warm_pool *wp, uint32_t count) {
     }
 }
 
+/* Gives up slabs of class `c` with at most a quarter of their blocks outside, but not the first
+ * `keep` slabs of the class. */
+static void orphan_sparse(struct warm_pool *wp, unsigned c, uint32_t keep) {
+    struct list *node = wp->classes[c].slabs.prev;
+    while (wp->classes[c].count > keep && node != &wp->classes[c].slabs) {
+        struct slab *slab = list_entry(node, struct slab, listed);
+        node = node->prev;
+        if (slab->out > slab->capacity / 4u) continue;
+        unlist(wp, slab);
+        hak_shared_pool_orphan(slab);
+    }
+}
+
 void hak_warm_pool_cool(struct warm_pool *wp) {
     wp->empties_max -= wp->empties_low;
     trim_empties(wp, wp->empties - wp->empties_low);
     wp->empties_low = wp->empties;
     wp->given_up = 0;
+    for (unsigned c = 0; c < CLASSES; c++) orphan_sparse(wp, c, 1);
 }
 
 void hak_warm_pool_trim(struct warm_pool *wp) {
     hak_warm_pool_collect(wp);
     trim_empties(wp, 0);
     wp->empties_max = wp->empties_low = 0;
-    for (unsigned c = 0; c < CLASSES; c++) {
-        struct list *node = wp->classes[c].slabs.next;
-        while (node != &wp->classes[c].slabs) {
-            struct slab *slab = list_entry(node, struct slab, listed);
-            node = node->next;
-            if (slab->out > slab->capacity / 4u) continue;
-            unlist(wp, slab);
-            hak_shared_pool_orphan(slab);
-        }
-    }
+    for (unsigned c = 0; c < CLASSES; c++) orphan_sparse(wp, c, 0);
     /* Notes about slabs that were just given up are handed on: this thread may not come back. */
     hak_warm_pool_collect(wp);
 }

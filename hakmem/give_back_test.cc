@@ -1,0 +1,66 @@
+/* Pages that go while blocks beside them stay. */
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <vector>
+
+#include "hakmem/hakmem.h"
+#include "hakmem/registry/registry.h"
+
+namespace {
+
+struct held {
+    unsigned char *block;
+    size_t size;
+    unsigned char pattern;
+
+    void fill() const { std::memset(block, pattern, size); }
+    bool intact() const {
+        for (size_t i = 0; i < size; i++) {
+            if (block[i] != pattern) return false;
+        }
+        return true;
+    }
+};
+
+/* Most of many blocks are freed, and the pages between those that stay go: what stays is intact, is
+ * freed as ever, and what was freed is known to be free though its mark is gone. */
+TEST(GiveBack, BlocksAmongPagesThatWentAreFreedOnce) {
+    std::vector<held> kept;
+    std::vector<void *> freed;
+    for (int i = 0; i < 8000; i++) {
+        held h = {static_cast<unsigned char *>(hak_malloc(900)), 900,
+                  static_cast<unsigned char>(i)};
+        ASSERT_NE(h.block, nullptr);
+        h.fill();
+        if (i % 16 == 0) {
+            kept.push_back(h);
+        } else {
+            freed.push_back(h.block);
+        }
+    }
+    for (void *block : freed) hak_free(block);
+    hak_trim(0);
+    size_t checked = 0;
+    void *again = nullptr;
+    for (void *block : freed) {
+        if (!word_is_checked(registry_word(block))) continue;
+        checked++;
+        again = block;
+    }
+    EXPECT_GT(checked, freed.size() / 2);
+    for (const held &h : kept) {
+        EXPECT_TRUE(h.intact());
+        EXPECT_GE(hak_usable_size(h.block), 900u);
+    }
+    EXPECT_DEATH(hak_free(again), "double free");
+    EXPECT_DEATH(hak_free(kept[9].block + 16), "invalid free");
+    unsigned char *grown = static_cast<unsigned char *>(hak_realloc(kept[0].block, 5000));
+    EXPECT_TRUE((held{grown, 900, kept[0].pattern}.intact()));
+    hak_free(grown);
+    for (size_t i = 1; i < kept.size(); i++) hak_free(kept[i].block);
+    EXPECT_DEATH(hak_free(kept[5].block), "double free");
+    EXPECT_TRUE(hak_check_counts());
+}
+
+} // namespace

@@ -1,0 +1,193 @@
+/* Records of large blocks, and the cache: mappings are taken and freed by one cas each, while
+ * others take their room. */
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "hakmem/config/options.h"
+#include "hakmem/interleave_test/explorer.h"
+#include "hakmem/interleave_test/fake_os.h"
+#include "hakmem/interleave_test/world.h"
+#include "hakmem/large/large.h"
+
+namespace interleave {
+namespace {
+
+constexpr size_t kLargeBytes = 2 * MEDIUM_MAX;
+
+/* A large block of the program: its word is its own as long as it lives. `aside` keeps the cache
+ * out of it. */
+void *AllocLarge() {
+    bool zero = false;
+    void *block = hak_large_alloc(kLargeBytes, 1, true, &zero);
+    REQUIRE(block != nullptr && IsMapped(block, kLargeBytes));
+    return block;
+}
+
+void FreeLarge(void *block) {
+    uint32_t word = registry_word(block);
+    REQUIRE(word_is_large(word));
+    REQUIRE(hak_slab_of(block) == nullptr);
+    REQUIRE(hak_large_usable(block, word) == kLargeBytes);
+    hak_large_free(block, word, true);
+}
+
+/* Free records form a stack; one that is taken, used and put back meanwhile looks the same. */
+TEST(Large, ARecordIsTakenOnce) {
+    static void *blocks[3];
+    Explore({
+        [] {
+            void *a = AllocLarge(), *b = AllocLarge();
+            FreeLarge(a);
+            FreeLarge(b);
+        },
+        {
+            [] { blocks[0] = AllocLarge(); },
+            [] {
+                void *a = AllocLarge();
+                blocks[1] = AllocLarge();
+                FreeLarge(a);
+                blocks[2] = AllocLarge();
+            },
+        },
+        [] {
+            for (void *block : blocks) FreeLarge(block);
+        },
+    });
+}
+
+TEST(Large, ADoubleFreeIsSeen) {
+    static void *block;
+    static uint32_t word;
+    Scenario s = {
+        [] {
+            block = AllocLarge();
+            word = registry_word(block);
+        },
+        {
+            [] { hak_large_free(block, word, true); },
+            [] { hak_large_free(block, word, true); },
+        },
+        [] { Fail("both frees passed"); },
+        6,
+    };
+    s.misuse_ends_it = true;
+    Explore(s);
+}
+
+/* ---- The cache ---- */
+
+std::set<char *> live; /* what the program holds, of kLargeBytes each */
+
+void NothingLiveGoes(const char *base, size_t bytes) {
+    for (char *block : live) {
+        REQUIRE(base + bytes <= block || block + kLargeBytes <= base);
+    }
+}
+
+/* As the API does it. */
+char *Take() {
+    void *block = hak_large_take(kLargeBytes);
+    bool zero = false;
+    if (block == nullptr) block = hak_large_alloc(kLargeBytes, 1, false, &zero);
+    OneStep step;
+    REQUIRE(block != nullptr && IsMapped(block, kLargeBytes));
+    REQUIRE(live.insert(static_cast<char *>(block)).second);
+    return static_cast<char *>(block);
+}
+
+void Give(char *block) {
+    {
+        OneStep step;
+        REQUIRE(live.erase(block) == 1);
+    }
+    uint32_t word = registry_word(block);
+    if (!hak_large_give(block, word)) hak_large_free(block, word, false);
+}
+
+/* Room for `mappings` that come and go slowly. */
+void Begin(size_t mappings) {
+    hak_options.large_cache_mb = mappings * kLargeBytes / MiB * LARGE_CALM_SHARE;
+    live.clear();
+    OnGone(NothingLiveGoes);
+}
+
+/* What is not the program's is in the cache, within its room, and goes. */
+void CheckCache() {
+    large_stats stats;
+    hak_large_stats(&stats);
+    REQUIRE(stats.live_bytes == live.size() * kLargeBytes);
+    REQUIRE(stats.kept_bytes <= hak_options.large_cache_mb * MiB / LARGE_CALM_SHARE);
+    while (!live.empty()) Give(*live.begin());
+    hak_large_trim(0);
+    hak_large_stats(&stats);
+    REQUIRE(stats.live_bytes == 0 && stats.cached_bytes == 0);
+    for (size_t at = 0; at < kFakeBytes; at += SLAB_BYTES) {
+        REQUIRE(!IsMapped(FakeBase() + at, SLAB_BYTES));
+    }
+}
+
+TEST(LargeCache, AKeptMappingIsTakenOnce) {
+    Explore({
+        [] {
+            Begin(2);
+            char *a = Take(), *b = Take();
+            Give(a);
+            Give(b);
+        },
+        {
+            [] { Give(Take()); },
+            [] {
+                Take();
+                Take();
+            },
+        },
+        CheckCache,
+    });
+}
+
+TEST(LargeCache, AKeptMappingIsTakenOrTrimmed) {
+    Explore({
+        [] {
+            Begin(2);
+            char *a = Take(), *b = Take();
+            Give(a);
+            Give(b);
+        },
+        {
+            [] { Give(Take()); },
+            [] { hak_large_trim(0); },
+            [] { Take(); },
+        },
+        CheckCache,
+        2,
+    });
+}
+
+TEST(LargeCache, RoomIsTakenBesideAFree) {
+    static char *kept, *others[2];
+    Explore({
+        [] {
+            Begin(1);
+            char *blocks[3];
+            for (char *&b : blocks) b = Take();
+            for (char *b : blocks) Give(b);
+            /* The first is kept, and its free is as long ago as it may be. */
+            for (char *&b : blocks) b = Take();
+            kept = blocks[0];
+            others[0] = blocks[1];
+            others[1] = blocks[2];
+        },
+        {
+            [] { Give(kept); },
+            [] {
+                Give(others[0]);
+                Give(others[1]);
+            },
+        },
+        CheckCache,
+    });
+}
+
+} // namespace
+} // namespace interleave

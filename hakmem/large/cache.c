@@ -1,0 +1,369 @@
+#include "hakmem/large/cache.h"
+
+#include <string.h>
+
+#include "hakmem/base/clock.h"
+#include "hakmem/base/lock.h"
+#include "hakmem/config/config.h"
+#include "hakmem/config/options.h"
+#include "hakmem/large/freed.h"
+#include "hakmem/os_backend/os_backend.h"
+#include "hakmem/registry/registry.h"
+
+/* Sizes of an eighth of a doubling each, from 4 KiB. */
+#define SMALLEST_SHIFT 12
+#define SIZES ((LARGE_CACHED_SHIFT - SMALLEST_SHIFT) * 8 + 1)
+
+static struct {
+    struct lock lock;               /* guards what is not said to be read without it */
+    struct list kept, parked;       /* oldest first */
+    struct list parked_of[SIZES];   /* newest first */
+    uint32_t newest_kept_of[SIZES]; /* a hint: number of a record; without the lock */
+    uint32_t kept_count;            /* read without the lock too, as is the next */
+    uint32_t parked_count;
+    uint64_t kept_bytes, parked_bytes;
+    uint32_t turn;      /* counts puts and ticks: read without the lock too */
+    uint32_t tick_turn; /* of the last tick */
+    uint64_t tick_ms;   /* of the last tick; read without the lock too, as is the next */
+    uint64_t
+        parked_max; /* for parked_bytes; set by the first tick, which is before the first put */
+} cache;
+
+static void acquire(void) {
+    lock_acquire(&cache.lock);
+    if (HAK_LIKELY(cache.kept.next != NULL)) return;
+    list_init(&cache.kept);
+    list_init(&cache.parked);
+    for (unsigned i = 0; i < SIZES; i++) list_init(&cache.parked_of[i]);
+}
+
+static void release(void) { lock_release(&cache.lock); }
+
+/* ---- Sizes ---------------------------------------------------------------------------------- */
+
+size_t hak_large_round_any(size_t bytes) {
+    size_t page = hak_os_page_bytes();
+    bytes = align_up(bytes == 0 ? 1 : bytes, page);
+    if (bytes > LARGE_CACHED_MAX) return bytes;
+    size_t step = large_step(bytes);
+    return align_up(bytes, step > page ? step : page);
+}
+
+static bool is_cacheable(size_t bytes) {
+    return bytes <= LARGE_CACHED_MAX && bytes == large_round(bytes);
+}
+
+static unsigned size_of(size_t bytes) {
+    unsigned shift = log2_floor(bytes);
+    return (shift - SMALLEST_SHIFT) * 8 + (unsigned)(bytes >> (shift - 3) & 7);
+}
+
+/* What a parked mapping keeps at either end: most programs write there, and two faults cost more
+ * than the rest of a malloc and free. */
+static size_t end_bytes(void) { return align_up(LARGE_END_BYTES, hak_os_page_bytes()); }
+
+static bool fits(const struct large *r, size_t bytes, size_t align) {
+    return load_relaxed(&r->bytes) == bytes &&
+           ((uintptr_t)load_relaxed(&r->base) & (align - 1)) == 0;
+}
+
+/* ---- Without the lock ----------------------------------------------------------------------- */
+
+static bool make_live(struct large *r, size_t bytes, size_t align) {
+    /* Read first: what is read after it is of the same life, or the cas fails. */
+    uint32_t state = load_acquire(&r->state);
+    return large_kind(state) == LARGE_KEPT && fits(r, bytes, align) &&
+           cas_acq_rel(&r->state, &state, large_state(state, LARGE_LIVE_KEPT));
+}
+
+struct large *hak_large_cache_take_kept(size_t bytes, size_t align) {
+    if (bytes > LARGE_CACHED_MAX) return NULL;
+    uint32_t *newest = &cache.newest_kept_of[size_of(bytes)];
+    uint32_t id = load_relaxed(newest);
+    for (unsigned n = 0; id != 0 && n < LARGE_HINTS; n++) {
+        struct large *r = large_record(id);
+        uint32_t older = load_relaxed(&r->older);
+        if (make_live(r, bytes, align)) {
+            store_relaxed(newest, older);
+            return r;
+        }
+        id = older;
+    }
+    return NULL;
+}
+
+bool hak_large_cache_keep(struct large *r) {
+    uint32_t state = load_acquire(&r->state);
+    if (large_kind(state) != LARGE_LIVE_KEPT) return false;
+    uint32_t *newest = &cache.newest_kept_of[size_of(load_relaxed(&r->bytes))];
+    store_relaxed(&r->turn, load_relaxed(&cache.turn));
+    store_relaxed(&r->older, load_relaxed(newest));
+    if (!cas_acq_rel(&r->state, &state, large_state(state, LARGE_KEPT))) return false;
+    store_relaxed(newest, r->id);
+    return true;
+}
+
+bool hak_large_cache_waits(void) {
+    return load_relaxed(&cache.kept_count) + load_relaxed(&cache.parked_count) != 0;
+}
+
+size_t hak_large_cache_drop(struct large *r) {
+    char *base = load_relaxed(&r->base);
+    size_t bytes = load_relaxed(&r->bytes);
+    /* The word goes before the range does: whoever maps it next sets it anew. */
+    if (registry_word(base) == (WORD_LARGE | r->id)) hak_registry_set(base, 1, 0);
+    large_note_freed(base);
+    store_relaxed(&r->base, NULL);
+    store_relaxed(&r->bytes, (size_t)0);
+    hak_large_record_free(r);
+    hak_os_discard(base, bytes);
+    return bytes;
+}
+
+/* ---- Under the lock ------------------------------------------------------------------------- */
+
+static void enlist_kept(struct large *r) {
+    list_push_back(&cache.kept, &r->listed);
+    store_relaxed(&cache.kept_count, cache.kept_count + 1);
+    cache.kept_bytes += r->bytes;
+}
+
+static void delist_kept(struct large *r) {
+    list_remove(&r->listed);
+    store_relaxed(&cache.kept_count, cache.kept_count - 1);
+    cache.kept_bytes -= r->bytes;
+}
+
+static void enlist_parked(struct large *r) {
+    list_push_back(&cache.parked, &r->listed);
+    list_push_front(&cache.parked_of[size_of(r->bytes)], &r->by_size);
+    store_relaxed(&cache.parked_count, cache.parked_count + 1);
+    cache.parked_bytes += r->bytes;
+    large_set(r, LARGE_PARKED);
+}
+
+static void delist_parked(struct large *r, enum large_kind kind) {
+    list_remove(&r->listed);
+    list_remove(&r->by_size);
+    store_relaxed(&cache.parked_count, cache.parked_count - 1);
+    cache.parked_bytes -= r->bytes;
+    large_set(r, kind);
+}
+
+static struct large *of_listed(struct list *l) { return list_entry(l, struct large, listed); }
+
+/* Takes a kept mapping's room; when it is free, it goes to `out`. */
+static void evict(struct large *r, struct list *out) {
+    if (large_change(r, LARGE_KEPT, LARGE_NONE)) {
+        delist_kept(r);
+        list_push_back(out, &r->listed);
+    } else if (large_change(r, LARGE_LIVE_KEPT, LARGE_LIVE)) {
+        delist_kept(r);
+    }
+}
+
+/* The kept mapping whose last free is longest ago; NULL: none, or all were freed just now. */
+static struct large *least_recent(void) {
+    struct large *least = NULL;
+    uint32_t most_turns = LARGE_RECENT_TURNS;
+    for (struct list *l = cache.kept.next; l != &cache.kept; l = l->next) {
+        uint32_t turns = cache.turn - load_relaxed(&of_listed(l)->turn);
+        if (turns <= most_turns) continue;
+        most_turns = turns;
+        least = of_listed(l);
+    }
+    return least;
+}
+
+static bool has_room(const struct large *r, uint64_t room) {
+    return cache.kept_count < LARGE_CACHE_ENTRIES && cache.kept_bytes + r->bytes <= room;
+}
+
+/* Makes it kept if there is room, or others that were not freed just now have it. */
+static bool admit(struct large *r, struct list *out) {
+    uint64_t room = hak_options.large_cache_mb * MiB;
+    if (r->reuses < LARGE_EAGER_REUSES) room /= LARGE_CALM_SHARE;
+    if (r->bytes > room) return false;
+    for (unsigned n = 0; n < LARGE_CACHE_ENTRIES && !has_room(r, room); n++) {
+        struct large *least = least_recent();
+        if (least == NULL) return false;
+        evict(least, out);
+    }
+    if (!has_room(r, room)) return false;
+    enlist_kept(r);
+    /* Its first free as a kept one. */
+    large_set(r, LARGE_LIVE_KEPT);
+    hak_large_cache_keep(r);
+    return true;
+}
+
+/* Purges a mapping but for the ends of what the program knew of. False: the kernel refused. */
+static bool purge(struct large *r) {
+    size_t end = end_bytes();
+    r->asked = align_up(r->asked, hak_os_page_bytes());
+    r->dirty = align_up(r->dirty, hak_os_page_bytes());
+    if (r->dirty > r->asked) {
+        if (!hak_os_purge(r->base + r->asked, r->dirty - r->asked)) return false;
+        r->dirty = r->asked;
+    }
+    return r->asked <= 2 * end || hak_os_purge(r->base + end, r->asked - 2 * end);
+}
+
+/* Purges a mapping and parks it; what is too much then goes. */
+static void park(struct large *r) {
+    if (r->bytes > load_relaxed(&cache.parked_max) || !purge(r)) {
+        hak_large_cache_drop(r);
+        return;
+    }
+    r->parked_ms = clock_ms();
+    acquire();
+    enlist_parked(r);
+    for (;;) {
+        bool over =
+            cache.parked_count > LARGE_CACHE_ENTRIES || cache.parked_bytes > cache.parked_max;
+        struct large *oldest = of_listed(cache.parked.next);
+        if (over) delist_parked(oldest, LARGE_NONE);
+        release();
+        if (!over) return;
+        hak_large_cache_drop(oldest);
+        acquire();
+    }
+}
+
+/* A list of the caller's, emptied into `done`. */
+static void park_all(struct list *out) {
+    while (!list_empty(out)) {
+        struct large *r = of_listed(out->next);
+        list_remove(&r->listed);
+        park(r);
+    }
+}
+
+static size_t drop_all(struct list *out) {
+    size_t bytes = 0;
+    while (!list_empty(out)) {
+        struct large *r = of_listed(out->next);
+        list_remove(&r->listed);
+        bytes += hak_large_cache_drop(r);
+    }
+    return bytes;
+}
+
+struct large *hak_large_cache_take(size_t bytes, size_t align, bool *purged) {
+    *purged = false;
+    if (bytes > LARGE_CACHED_MAX || !hak_large_cache_waits()) return NULL;
+    struct large *found = NULL;
+    acquire();
+    struct list *parked = &cache.parked_of[size_of(bytes)];
+    for (struct list *l = parked->next; l != parked && found == NULL; l = l->next) {
+        struct large *r = list_entry(l, struct large, by_size);
+        if (fits(r, bytes, align)) found = r;
+    }
+    if (found != NULL) {
+        delist_parked(found, LARGE_LIVE);
+        found->reuses = clock_ms() - found->parked_ms <= LARGE_EAGER_MS ? found->reuses + 1 : 0;
+        *purged = true;
+    }
+    /* One that the hints have lost. */
+    for (struct list *l = cache.kept.next; l != &cache.kept && found == NULL; l = l->next) {
+        if (make_live(of_listed(l), bytes, align)) found = of_listed(l);
+    }
+    release();
+    return found;
+}
+
+void hak_large_cache_clear_ends(struct large *r) {
+    size_t end = end_bytes();
+    if (r->dirty <= 2 * end) {
+        memset(r->base, 0, r->dirty);
+        return;
+    }
+    memset(r->base, 0, end);
+    memset(r->base + r->dirty - end, 0, end);
+}
+
+void hak_large_cache_put(struct large *r) {
+    hak_large_cache_tick(clock_ms());
+    if (r->huge || !is_cacheable(r->bytes)) {
+        hak_large_cache_drop(r);
+        return;
+    }
+    struct list out;
+    list_init(&out);
+    acquire();
+    store_relaxed(&cache.turn, cache.turn + 1);
+    bool kept = admit(r, &out);
+    release();
+    park_all(&out);
+    if (!kept) park(r);
+}
+
+void hak_large_cache_leave(struct large *r) {
+    if (large_kind(load_acquire(&r->state)) != LARGE_LIVE_KEPT) return;
+    acquire();
+    if (large_change(r, LARGE_LIVE_KEPT, LARGE_LIVE)) delist_kept(r);
+    release();
+}
+
+void hak_large_cache_tick(uint64_t now) {
+    if ((int64_t)(now - load_relaxed(&cache.tick_ms)) < LARGE_TICK_MS) return;
+    struct list idle, old;
+    list_init(&idle);
+    list_init(&old);
+    acquire();
+    store_relaxed(&cache.tick_ms, now);
+    uint64_t most = hak_options.large_cache_mapped_mb * MiB;
+    uint64_t share = hak_os_address_space_limit() / LARGE_SPACE_SHARE;
+    store_relaxed(&cache.parked_max, most < share ? most : share);
+    uint64_t idle_bytes = 0;
+    for (struct list *l = cache.kept.next, *next; l != &cache.kept; l = next) {
+        next = l->next;
+        struct large *r = of_listed(l);
+        if ((int32_t)(load_relaxed(&r->turn) - cache.tick_turn) >= 0) continue;
+        if (idle_bytes >= LARGE_TICK_BYTES) break;
+        idle_bytes += r->bytes;
+        evict(r, &idle);
+    }
+    /* What is left was not freed since the last tick, and is still so at the next. */
+    store_relaxed(&cache.turn, cache.turn + 1);
+    cache.tick_turn = cache.turn;
+    uint64_t ttl_ms = hak_options.large_cache_ttl_sec * 1000;
+    while (!list_empty(&cache.parked)) {
+        struct large *oldest = of_listed(cache.parked.next);
+        if ((int64_t)(now - oldest->parked_ms) <= (int64_t)ttl_ms) break;
+        delist_parked(oldest, LARGE_NONE);
+        list_push_back(&old, &oldest->listed);
+    }
+    release();
+    park_all(&idle);
+    drop_all(&old);
+}
+
+size_t hak_large_cache_trim(size_t keep) {
+    struct list out;
+    list_init(&out);
+    acquire();
+    while (!list_empty(&cache.parked)) {
+        struct large *r = of_listed(cache.parked.next);
+        delist_parked(r, LARGE_NONE);
+        list_push_back(&out, &r->listed);
+    }
+    uint64_t free_bytes = 0;
+    for (struct list *l = cache.kept.next; l != &cache.kept; l = l->next) {
+        bool free = large_kind(load_relaxed(&of_listed(l)->state)) == LARGE_KEPT;
+        if (free) free_bytes += of_listed(l)->bytes;
+    }
+    for (struct list *l = cache.kept.next, *next; l != &cache.kept && free_bytes > keep; l = next) {
+        next = l->next;
+        struct large *r = of_listed(l);
+        if (!large_change(r, LARGE_KEPT, LARGE_NONE)) continue;
+        free_bytes -= r->bytes;
+        delist_kept(r);
+        list_push_back(&out, &r->listed);
+    }
+    release();
+    return drop_all(&out);
+}
+
+void hak_large_cache_lock(void) { acquire(); }
+void hak_large_cache_unlock(void) { release(); }

@@ -1,0 +1,12 @@
+/* The bound on resident memory, and what the program may do about it. */
+#ifndef HAKMEM_LIMIT_H_
+#define HAKMEM_LIMIT_H_
+
+#include "hakmem/base/base.h"
+
+/* Sets what HAKMEM_LIMIT asks for. Called once, at start. */
+void hak_limit_init(void);
+/* There is no memory for a request of `bytes`: asks the program's callback. True: try again. */
+bool hak_limit_ask(size_t bytes);
+
+#endif

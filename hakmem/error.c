@@ -22,7 +22,10 @@ static void describe_large(struct hak_error *error, uint32_t word) {
     /* The word is that of the first 64 KiB, where the block begins. */
     const void *block = (const void *)((uintptr_t)error->address & ~(SLAB_BYTES - 1));
     size_t bytes = hak_large_usable(block, word);
-    if (bytes == 0) return;
+    if (bytes == 0) { /* freed: what is known is the caller's */
+        error->large = error->block != NULL;
+        return;
+    }
     error->block = block;
     error->block_bytes = bytes;
     error->large = true;

@@ -215,8 +215,9 @@ static HAK_NOINLINE void free_rarely(void *block) {
 }
 
 static HAK_NOINLINE void free_into_front(void *block, uint32_t word) {
-    uint32_t c = word_is_checked(word) ? CLASSES : word_class(word);
-    if (HAK_LIKELY(c < CLASSES && hak_front.heap != NULL) && front_enter()) {
+    uint32_t c = word_class(word);
+    bool listed = c < CLASSES && !word_is_checked(word);
+    if (HAK_LIKELY(listed && hak_front.heap != NULL) && front_enter()) {
         hak_front_free(block, c);
         front_leave();
         return;
@@ -226,7 +227,7 @@ static HAK_NOINLINE void free_into_front(void *block, uint32_t word) {
 }
 
 void hak_free_slow(void *block, uint32_t word) {
-    bool run = (word & (WORD_RUN | WORD_CHECKED)) == WORD_RUN;
+    bool run = (word & (WORD_LARGE | WORD_RUN | WORD_CHECKED)) == WORD_RUN;
     if (run && HAK_LIKELY(front_push_medium(block, word))) return;
     free_into_front(block, word);
 }
@@ -392,7 +393,7 @@ static HAK_NOINLINE void *realloc_slow(void *block, size_t size) {
 
 /* The block is free, as far as its mark says. */
 HAK_INLINE bool seems_free(const void *block, const struct lists *lists) {
-    return HAK_CHECKS && block_may_be_marked(block) && block_is_marked(block, lists->cookie);
+    return HAK_CHECKS && block_is_marked(block, lists->cookie);
 }
 
 /* A block that stays, in a slab of several units. */
@@ -412,8 +413,8 @@ void *hak_realloc(void *block, size_t size) {
      * ask, is looked at in realloc_slow. */
     struct lists *lists = hak_front.lists;
     uint32_t word = registry_word(block), c = word_class(word);
-    bool slow = c >= CLASSES || word_is_checked(word) || lists->end == 0 || size == 0;
-    if (HAK_UNLIKELY(slow)) return realloc_slow(block, size);
+    bool listed = lists->end != 0 && c < CLASSES && !word_is_checked(word);
+    if (HAK_UNLIKELY(!listed || size == 0)) return realloc_slow(block, size);
     const struct size_class *sc = &hak_size_class[c];
     size_t bytes = sc->block_bytes;
     if (!stays(size, bytes)) return realloc_slow(block, size);

@@ -119,8 +119,8 @@ void CheckSlab(const superslab *ss, const slab *s) {
     }
     uint32_t checked = s->checked ? WORD_CHECKED : 0;
     for (unsigned i = 0; i < s->span; i++) {
-        uint32_t word = hak_slab_word(s->class_index, i) | checked;
-        REQUIRE(registry_word(slab_base(s) + i * SLAB_BYTES) == word);
+        REQUIRE(registry_word(slab_base(s) + i * SLAB_BYTES) ==
+                (hak_slab_word(s->class_index, i) | checked));
         REQUIRE(ss->slabs[s->index + i].head == s->index);
     }
 }

@@ -203,7 +203,9 @@ static void of_another_threads_block(void) {
     free_hidden(block);
 }
 
-#define NO_BLOCK "double free: " IN_NONE ADVICE_FREED
+#define NO_BLOCK                          \
+    "double free: (" IN_NONE "|block " AT \
+    " \\(no size class, large block of [0-9]+ bytes\\); )" ADVICE_FREED
 #define ANY_OWNER "owner: (this thread|another thread|a thread that has ended or gave it up)"
 
 const struct misuse double_frees[] = {

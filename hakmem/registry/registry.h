@@ -25,12 +25,12 @@
 #define WORD_SCALE 5 /* words carry scaled classes (size_class.h) */
 #define WORD_LARGE (1u << 31)
 #define WORD_UNUSED (1u << 30)
-/* With a slab's word: no hot path takes it for one, and the slab's bits say what is free. */
-#define WORD_CHECKED (1u << 29)
 #define WORD_RUN (1u << 28)
 #define WORD_FIRST_SHIFT 16 /* 7 bits: of the first block, in RUN_GRAIN bytes from the unit */
 #define WORD_COUNT_SHIFT 23 /* 4 bits: blocks that begin in the unit */
 #define RUN_GRAIN 512
+/* With a slab's word: no hot path takes it for one, and the slab's bits say what is free. */
+#define WORD_CHECKED (1u << 29)
 
 struct leaf {
     uint32_t words[LEAF_WORDS];
@@ -60,12 +60,12 @@ HAK_INLINE uint32_t word_of_class(unsigned c) { return (c + 1) << WORD_SCALE; }
 HAK_INLINE uint32_t word_class(uint32_t word) {
     return word < WORD_UNUSED ? ((word & 0xffff) - (1u << WORD_SCALE)) >> WORD_SCALE : UINT32_MAX;
 }
+HAK_INLINE bool word_is_checked(uint32_t word) { return (word & WORD_CHECKED) != 0; }
 /* Of a unit of a run: where its first block begins, bytes, and how many begin. */
 HAK_INLINE uint32_t word_first(uint32_t word) {
     return (word >> WORD_FIRST_SHIFT & 127) * RUN_GRAIN;
 }
 HAK_INLINE uint32_t word_count(uint32_t word) { return word >> WORD_COUNT_SHIFT & 15; }
-HAK_INLINE bool word_is_checked(uint32_t word) { return (word & WORD_CHECKED) != 0; }
 HAK_INLINE bool word_is_large(uint32_t word) { return (word & WORD_LARGE) != 0; }
 HAK_INLINE uint32_t word_large_id(uint32_t word) { return word & ~WORD_LARGE; }
 

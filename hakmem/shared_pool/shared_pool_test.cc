@@ -277,7 +277,7 @@ TEST_F(SharedPool, AnOrphanWithFewBlocksLosesThePagesBetween) {
     EXPECT_EQ(hak_os_purged_bytes() - before, 15 * 4 * KiB) << "once";
     EXPECT_EQ(hak_shared_pool_take_partial(kPages, &owner_), s);
     EXPECT_FALSE(s->checked);
-    EXPECT_EQ(registry_word(blocks[0]), word_of_class(kPages));
+    EXPECT_EQ(registry_word(blocks[0]), hak_slab_word(kPages, 0));
     EXPECT_EQ(hak_slab_give(s, blocks[0]), SLAB_OK);
     hak_shared_pool_give_empty(s);
 }

@@ -48,6 +48,12 @@ const struct slab *hak_slab_last_of(const void *address) {
     return &ss->slabs[load_relaxed(&ss->slabs[index].head)];
 }
 
+static void set_words(struct slab *slab, unsigned c, uint32_t flag) {
+    for (unsigned i = 0; i < hak_size_class[c].span; i++) {
+        hak_registry_set(slab_base(slab) + i * SLAB_BYTES, 1, hak_slab_word(c, i) | flag);
+    }
+}
+
 void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
     const struct size_class *sc = &hak_size_class[c];
     struct superslab *ss = slab_superslab(slab);
@@ -59,9 +65,9 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
     store_relaxed(&slab->out, 0);
     slab->low = 0;
     slab->high = 0;
+    slab->epoch = epoch;
     slab->checked = false;
     slab->purged_out = UINT16_MAX;
-    slab->epoch = epoch;
     list_init(&slab->owned);
     list_init(&slab->listed);
     uint64_t *bits = free_bits(slab);
@@ -71,9 +77,7 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
         store_relaxed(&bits[words - 1], ((uint64_t)1 << sc->capacity % 64) - 1);
     }
     hak_slab_set_owner(slab, owner);
-    for (unsigned i = 0; i < sc->span; i++) {
-        hak_registry_set(slab_base(slab) + i * SLAB_BYTES, 1, hak_slab_word(c, i));
-    }
+    set_words(slab, c, 0);
     /* Last: a fork may copy the slab at any of these steps, and the child counts the blocks of
      * what is in use by the bits, which until now are an earlier life's. */
     store_release(&slab->span, (uint8_t)sc->span);
@@ -138,7 +142,7 @@ static void set_words(const struct slab *slab, uint32_t flag) {
 
 void hak_slab_set_checked(struct slab *slab) {
     slab->checked = true;
-    set_words(slab, WORD_CHECKED);
+    set_words(slab, slab->class_index, WORD_CHECKED);
 }
 
 void hak_slab_restore_marks(struct slab *slab, uint64_t cookie) {
@@ -147,12 +151,9 @@ void hak_slab_restore_marks(struct slab *slab, uint64_t cookie) {
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
     for (unsigned i = 0; i < slab->high; i++, block += bytes) {
         bool here = (load_relaxed(&bits[i / 64]) >> i % 64 & 1) != 0;
-        /* What is not zero did not go with its page, or was written to since: that is found when
-         * the block goes out. */
-        bool gone = block_next(block) == NULL && *block_cookie(block) == 0;
-        if (here && gone) block_link(block, NULL, cookie);
+        if (here) block_link(block, NULL, cookie);
     }
-    set_words(slab, 0);
+    set_words(slab, slab->class_index, 0);
     slab->checked = false;
 }
 
@@ -172,7 +173,8 @@ unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t c
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
     unsigned words = words_of(slab), taken = 0, dropped = 0, w = slab->low, last = 0;
     /* What was out once came back with its mark. */
-    unsigned marked = HAK_CHECKS && cookie != 0 && slab->epoch == epoch ? slab->high : 0;
+    unsigned marked =
+        HAK_CHECKS && cookie != 0 && slab->epoch == epoch && !slab->checked ? slab->high : 0;
     void *before = NULL;
     *head = NULL;
     for (; w < words && taken < want; w++) {

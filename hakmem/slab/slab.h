@@ -45,16 +45,16 @@ struct slab {
     uint16_t capacity;        /* blocks; 0: not a head */
     uint16_t high;            /* blocks from here on were never handed out in this life */
     uint8_t class_index;
-    uint8_t span;  /* 64 KiB units; 0: not in use */
-    uint8_t index; /* in the superslab; fixed */
-    uint8_t head;  /* index of the head of the run */
-    uint8_t low;   /* no bitmap word below it has a free bit */
-    bool orphan;   /* the shared pool owns it; under that one's lock */
-    bool checked;  /* some free blocks lost their marks with their pages: its words say so */
+    uint8_t span;   /* 64 KiB units; 0: not in use */
+    uint8_t index;  /* in the superslab; fixed */
+    uint8_t head;   /* index of the head of the run */
+    uint8_t low;    /* no bitmap word below it has a free bit */
+    bool orphan;    /* the shared pool owns it; under that one's lock */
+    bool checked;   /* some free blocks lost their marks with their pages: its words say so */
+    uint16_t epoch; /* when it was carved: marks are looked at in slabs of this epoch only */
     /* Written by the shared pool, under its lock. */
     uint16_t purged_out; /* `out` when pages were last purged; UINT16_MAX: not in this life */
     uint32_t placed;     /* tick at which it became sparse */
-    uint16_t epoch;      /* when it was carved: marks are looked at in slabs of this epoch only */
     /* Written by any thread. */
     struct slab *pending_next __attribute__((aligned(64)));
     uint32_t pending; /* 1 from the push on a pending stack until its collection */

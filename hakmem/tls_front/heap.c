@@ -139,12 +139,12 @@ void hak_front_stats(struct front_stats *out, unsigned c) {
 void hak_front_lock(void) { lock_acquire(&heaps.lock); }
 void hak_front_unlock(void) { lock_release(&heaps.lock); }
 
-/* A list of a thread that is gone. Its front is walked only if it was not in a slow path. The
- * thread ran on while page after page was copied: a block may be in the list here, and in its own
- * page be the program's already, or not be the list's yet. What has no mark is left out, and what
- * may lie behind it: it stays with the thread that is gone. */
+/* A list of a thread that is gone. Its front is walked only if it was not in a slow path: the hot
+ * path leaves each list whole at every instruction. But pages are copied one by one while the
+ * thread still runs: what has no mark is not followed, and stays out. */
 static void free_list(void *head) {
-    while (head != NULL && (!HAK_CHECKS || block_is_marked(head, heaps.cookie))) {
+    while (head != NULL) {
+        if (HAK_CHECKS && !block_is_marked(head, heaps.cookie)) return;
         void *next = block_next(head);
         hak_slab_give_remote(head);
         head = next;

@@ -236,9 +236,10 @@ HAK_INLINE bool list_push(struct lists *lists, struct list_pair *list, void *blo
     if (HAK_CHECKS && HAK_UNLIKELY(block_may_be_marked(block))) return false;
     if (HAK_UNLIKELY(--list->room < 0)) return false;
     void *next = list->give;
-    list->give = block;
     *(void **)block = next;
     if (HAK_CHECKS) *block_cookie(block) = block_mark(block, next, lists->cookie);
+    signal_fence(); /* a fork may copy the list at any instruction: it is whole at each */
+    list->give = block;
     return true;
 }
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -257,7 +258,8 @@ TEST_F(SharedPool, WhatNobodyWantsGoesBackAsTimePasses) {
 }
 
 TEST_F(SharedPool, AnOrphanWithFewBlocksLosesThePagesBetween) {
-    constexpr unsigned kPages = 31; /* 1 KiB: four blocks a page */
+    constexpr unsigned kPages = 31; /* 1 KiB: four blocks a page, or more */
+    const size_t went = SLAB_BYTES - std::min(SLAB_BYTES, hak_os_page_bytes());
     hak_shared_pool_tick(clock_ms());
     slab *s = take(kPages);
     std::vector<char *> blocks = take_blocks(s, 64);
@@ -268,13 +270,13 @@ TEST_F(SharedPool, AnOrphanWithFewBlocksLosesThePagesBetween) {
     for (int i = 1; i < SPARSE_TICKS; i++) hak_shared_pool_tick(clock_ms());
     EXPECT_EQ(hak_os_purged_bytes(), before) << "it may be wanted yet";
     hak_shared_pool_tick(clock_ms());
-    EXPECT_EQ(hak_os_purged_bytes() - before, 15 * 4 * KiB);
+    EXPECT_EQ(hak_os_purged_bytes() - before, went);
     EXPECT_EQ(blocks[0][1023], 7);
-    EXPECT_EQ(blocks[63][1023], 0);
-    EXPECT_TRUE(word_is_checked(registry_word(blocks[0])));
+    EXPECT_EQ(blocks[63][1023], went != 0 ? 0 : 7);
+    EXPECT_EQ(word_is_checked(registry_word(blocks[0])), went != 0);
     EXPECT_TRUE(hak_shared_pool_agrees());
     for (int i = 0; i < 2 * SPARSE_TICKS; i++) hak_shared_pool_tick(clock_ms());
-    EXPECT_EQ(hak_os_purged_bytes() - before, 15 * 4 * KiB) << "once";
+    EXPECT_EQ(hak_os_purged_bytes() - before, went) << "once";
     EXPECT_EQ(hak_shared_pool_take_partial(kPages, &owner_), s);
     EXPECT_FALSE(s->checked);
     EXPECT_EQ(registry_word(blocks[0]), hak_slab_word(kPages, 0));

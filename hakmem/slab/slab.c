@@ -133,13 +133,6 @@ size_t hak_slab_free_pages(const struct slab *slab, size_t offset, size_t page, 
     return start;
 }
 
-static void set_words(const struct slab *slab, uint32_t flag) {
-    for (unsigned i = 0; i < slab->span; i++) {
-        uint32_t word = hak_slab_word(slab->class_index, i) | flag;
-        hak_registry_set(slab_base(slab) + i * SLAB_BYTES, 1, word);
-    }
-}
-
 void hak_slab_set_checked(struct slab *slab) {
     slab->checked = true;
     set_words(slab, slab->class_index, WORD_CHECKED);
@@ -151,7 +144,10 @@ void hak_slab_restore_marks(struct slab *slab, uint64_t cookie) {
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
     for (unsigned i = 0; i < slab->high; i++, block += bytes) {
         bool here = (load_relaxed(&bits[i / 64]) >> i % 64 & 1) != 0;
-        if (here) block_link(block, NULL, cookie);
+        /* What is not zero did not go with its page, or was written to since: that is found when
+         * the block goes out. */
+        bool gone = block_next(block) == NULL && *block_cookie(block) == 0;
+        if (here && gone) block_link(block, NULL, cookie);
     }
     set_words(slab, slab->class_index, 0);
     slab->checked = false;

@@ -63,6 +63,11 @@ void hak_shared_pool_orphan_all(struct slab_owner *owner);
 void hak_shared_pool_repair(struct slab_owner *mine);
 /* Fills the partial stage with `count` superslabs' worth of resident slabs of class `c`. */
 bool hak_shared_pool_prewarm(unsigned c, unsigned count);
+/* The same, a superslab at a time, when the class first needs slabs. */
+void hak_shared_pool_prewarm_lazily(unsigned c, unsigned count);
+/* From now on, when the class needs pages, more are made resident behind them: as much again at
+ * each need within a second or two, `count` superslabs' worth a second at most. 0: no longer. */
+void hak_shared_pool_prewarm_adaptively(unsigned c, unsigned count);
 /* Time passes, in a program that may not come here for long: what nobody wants any more goes back.
  * `now`: clock_ms. */
 void hak_shared_pool_tick(uint64_t now);

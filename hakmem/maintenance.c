@@ -17,6 +17,7 @@
 #include "hakmem/large/large.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/shared_pool/shared_pool.h"
+#include "hakmem/tls_front/tls_front.h"
 
 /* Its own frames, and the thread-local data of every library of the program. */
 #define STACK_BYTES (256 * KiB)
@@ -28,6 +29,8 @@ static void *maintain(void *unused) {
     for (;;) {
         nanosleep(&pause, NULL);
         uint64_t now = clock_ms();
+        /* Ages are counted in ticks: the program's own calls make them too. */
+        if (!hak_front_claim_tick(now)) continue;
         hak_shared_pool_tick(now);
         hak_large_tick(now);
         hak_os_retry_discarded(false);

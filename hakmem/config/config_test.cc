@@ -181,7 +181,7 @@ TEST_F(Options, TakeWhatKindOfPagesThereAre) {
     EXPECT_EQ(hak_options.maintenance, 1u);
     EXPECT_EQ(hak_options.maintenance_ms, 60000u);
     EXPECT_EQ(parse({"HAKMEM_MAINTENANCE_MS=0"}),
-              "hakmem: option HAKMEM_MAINTENANCE_MS=0 is out of range 1..60000; using 1\n");
+              "hakmem: option HAKMEM_MAINTENANCE_MS=0 is out of range 100..60000; using 100\n");
 }
 
 TEST_F(Options, RefuseALimitThatIsNone) {

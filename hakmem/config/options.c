@@ -64,7 +64,7 @@ static const struct option OPTIONS[] = {
     {"MLOCK", &hak_options.mlock, 0, 1, NULL, NULL},
     {"NUMA", &hak_options.numa, 0, 1, NULL, NULL},
     {"MAINTENANCE", &hak_options.maintenance, 0, 1, NULL, NULL},
-    {"MAINTENANCE_MS", &hak_options.maintenance_ms, 1, 60000, NULL, NULL},
+    {"MAINTENANCE_MS", &hak_options.maintenance_ms, TICK_MS, 60000, NULL, NULL},
     {"PREWARM_MODE", &hak_options.prewarm_mode, PREWARM_START, PREWARM_ADAPTIVE, PREWARM, NULL},
     {"PREWARM_SUPERSLABS", &hak_options.prewarm_superslabs, 0, PREWARM_MAX, NULL, NULL},
     {"PREWARM_SUPERSLABS_C0", &hak_options.prewarm_class[0], 0, PREWARM_MAX, NULL, NULL},

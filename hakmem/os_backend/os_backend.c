@@ -145,7 +145,7 @@ bool hak_os_resize(void *base, size_t from_bytes, size_t to_bytes) {
 }
 
 void hak_os_ask_huge(void *base, size_t bytes) {
-    if (hak_os_refused(OS_HUGE)) return;
+    if (hak_options.thp == THP_NEVER || hak_os_refused(OS_HUGE)) return;
     int saved = errno;
     madvise(base, bytes, MADV_HUGEPAGE);
     errno = saved;

@@ -257,7 +257,9 @@ TEST_F(SharedPool, WhatNobodyWantsGoesBackAsTimePasses) {
 }
 
 TEST_F(SharedPool, AnOrphanWithFewBlocksLosesThePagesBetween) {
-    constexpr unsigned kPages = 31; /* 1 KiB: four blocks a page */
+    constexpr unsigned kPages = 31; /* 1 KiB: four blocks a page and more */
+    size_t goes = SLAB_BYTES - hak_os_page_bytes();
+    if (goes == 0) GTEST_SKIP() << "a slab is a page";
     hak_shared_pool_tick(clock_ms());
     slab *s = take(kPages);
     std::vector<char *> blocks = take_blocks(s, 64);
@@ -268,13 +270,13 @@ TEST_F(SharedPool, AnOrphanWithFewBlocksLosesThePagesBetween) {
     for (int i = 1; i < SPARSE_TICKS; i++) hak_shared_pool_tick(clock_ms());
     EXPECT_EQ(hak_os_purged_bytes(), before) << "it may be wanted yet";
     hak_shared_pool_tick(clock_ms());
-    EXPECT_EQ(hak_os_purged_bytes() - before, 15 * 4 * KiB);
+    EXPECT_EQ(hak_os_purged_bytes() - before, goes);
     EXPECT_EQ(blocks[0][1023], 7);
     EXPECT_EQ(blocks[63][1023], 0);
     EXPECT_TRUE(word_is_checked(registry_word(blocks[0])));
     EXPECT_TRUE(hak_shared_pool_agrees());
     for (int i = 0; i < 2 * SPARSE_TICKS; i++) hak_shared_pool_tick(clock_ms());
-    EXPECT_EQ(hak_os_purged_bytes() - before, 15 * 4 * KiB) << "once";
+    EXPECT_EQ(hak_os_purged_bytes() - before, goes) << "once";
     EXPECT_EQ(hak_shared_pool_take_partial(kPages, &owner_), s);
     EXPECT_FALSE(s->checked);
     EXPECT_EQ(registry_word(blocks[0]), word_of_class(kPages));

@@ -125,8 +125,8 @@ bool hak_bin_hand_over(struct heap *heap, unsigned c, void *head) {
     struct slab *slab = slab_of(head, c);
     if (HAK_UNLIKELY(slab == NULL)) return false;
     /* The first block stands for the list: own blocks rather go back, so that slabs empty. */
-    bool back = c < LINE_CLASSES || hak_front_threads() == 1 || is_own(heap, slab) ||
-                is_left_over(slab);
+    bool back =
+        c < LINE_CLASSES || hak_front_threads() == 1 || is_own(heap, slab) || is_left_over(slab);
     struct chain chain = {head, 0};
     for (void *block = head; !back && block != NULL; block = block_next(block)) chain.count++;
     if (!back && hak_transfer_push(c, chain)) return true;

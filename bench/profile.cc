@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "bench/harness/allocators.h"
 #include "bench/harness/bench.h"
 #include "bench/harness/flags.h"
@@ -25,14 +26,26 @@ constexpr char kUsage[] =
     "machine has them. Each configuration runs in a process of its own.";
 
 constexpr char kOptionPrefix[] = "HAKMEM_";
+/* Settings with blanks between them. */
 constexpr const char *kConfigurations[] = {
     "HAKMEM_SS_PREFAULT=1",
     "HAKMEM_SS_LAZY_ZERO=1",
     "HAKMEM_WARM_POOL_SIZE=1",
     "HAKMEM_WARM_POOL_PREFILL=0",
     "HAKMEM_PREWARM_SUPERSLABS=8",
+    "HAKMEM_PREWARM_SUPERSLABS=16",
+    "HAKMEM_PREWARM_SUPERSLABS=32",
+    "HAKMEM_PREWARM_SUPERSLABS=8 HAKMEM_PREWARM_MODE=lazy",
+    "HAKMEM_PREWARM_SUPERSLABS=8 HAKMEM_PREWARM_MODE=adaptive",
     "HAKMEM_SUPERSLAB_MAX_CACHED=0",
     "HAKMEM_SUPERSLAB_MAX_MEMORY_MB=0",
+    "HAKMEM_THP=always",
+    "HAKMEM_THP=never",
+    "HAKMEM_HUGETLB=1",
+    "HAKMEM_MLOCK=1",
+    "HAKMEM_NUMA=1",
+    "HAKMEM_MAINTENANCE=1",
+    "HAKMEM_LIMIT=50%",
 };
 
 std::vector<Case> Cases(const Options & /*options*/) {
@@ -73,7 +86,7 @@ std::vector<Allocator> Configurations(const std::vector<Allocator> &allocators) 
         out.push_back(allocator);
         if (allocator.name != kSubject) continue;
         for (const char *option : kConfigurations) {
-            out.push_back({option, allocator.path, {option}});
+            out.push_back({option, allocator.path, absl::StrSplit(option, ' ')});
         }
     }
     return out;

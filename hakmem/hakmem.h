@@ -95,8 +95,8 @@ HAK_API hak_limit_callback hak_set_limit_callback(hak_limit_callback callback);
 HAK_API bool hak_ss_prewarm_class(unsigned k, unsigned count);
 /* hak_ss_prewarm_class for each k with counts[k]. */
 HAK_API bool hak_ss_prewarm_all(const unsigned counts[HAK_SS_PREWARM_CLASSES]);
-/* Does what HAKMEM_PREWARM_SUPERSLABS and HAKMEM_PREWARM_SUPERSLABS_C<k> ask for. Called at
- * start; true when nothing was asked for or all of it was done. */
+/* Does what HAKMEM_PREWARM_SUPERSLABS and HAKMEM_PREWARM_SUPERSLABS_C<k> ask for, in the way that
+ * HAKMEM_PREWARM_MODE says. Called at start; true when nothing was asked for or all was done. */
 HAK_API bool hak_ss_prewarm_init(void);
 
 /* ---- Mistakes of the program ----------------------------------------------------------- */

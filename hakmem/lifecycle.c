@@ -13,6 +13,9 @@
 #include "hakmem/hakmem.h"
 #include "hakmem/large/large.h"
 #include "hakmem/limit.h"
+#include "hakmem/maintenance.h"
+#include "hakmem/os_backend/numa.h"
+#include "hakmem/os_backend/os_backend.h"
 #include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/tls_front/tls_front.h"
 #include "hakmem/transfer/transfer.h"
@@ -93,9 +96,11 @@ static void fork_child(void) {
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     unlock_all();
+    hak_os_discard_fork_child();
     hak_front_fork_child();
     if (hak_front.busy == 1) hak_front.busy = 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    hak_maintenance_start();
 }
 
 /* ---- Process -------------------------------------------------------------------------------- */
@@ -109,9 +114,11 @@ __attribute__((constructor)) static void process_starts(void) {
                           hak_options.error_json != 0);
     store_relaxed(&hak_front_on_tick, hak_large_tick);
     hak_limit_init();
+    if (hak_options.numa) hak_numa_init("");
     hak_front_apply_mode();
     pthread_atfork(fork_prepare, fork_parent, fork_child);
     hak_ss_prewarm_init();
+    hak_maintenance_start();
 }
 
 __attribute__((destructor)) static void process_ends(void) {

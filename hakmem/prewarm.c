@@ -23,24 +23,35 @@ static bool in_range(unsigned k, unsigned count) {
     return false;
 }
 
-bool hak_ss_prewarm_class(unsigned k, unsigned count) {
+/* The classes are the same in every mode; only when the pages come differs. */
+static bool prewarm(unsigned k, unsigned count, enum prewarm_mode mode) {
     if (!in_range(k, count)) return false;
     if (count == 0) return true;
+    unsigned c = size_class_of((size_t)8 << k);
+    bool ok = true;
     if (!front_enter()) return false;
-    bool ok = hak_shared_pool_prewarm(size_class_of((size_t)8 << k), count);
+    if (mode == PREWARM_START) ok = hak_shared_pool_prewarm(c, count);
+    if (mode == PREWARM_LAZY) hak_shared_pool_prewarm_lazily(c, count);
+    if (mode == PREWARM_ADAPTIVE) hak_shared_pool_prewarm_adaptively(c, count);
     front_leave();
     if (!ok) errno = ENOMEM;
     return ok;
 }
 
-bool hak_ss_prewarm_all(const unsigned counts[HAK_SS_PREWARM_CLASSES]) {
+static bool prewarm_all(const unsigned *counts, enum prewarm_mode mode) {
     for (unsigned k = 0; k < HAK_SS_PREWARM_CLASSES; k++) {
         if (!in_range(k, counts[k])) return false;
     }
     for (unsigned k = 0; k < HAK_SS_PREWARM_CLASSES; k++) {
-        if (!hak_ss_prewarm_class(k, counts[k])) return false;
+        if (!prewarm(k, counts[k], mode)) return false;
     }
     return true;
+}
+
+bool hak_ss_prewarm_class(unsigned k, unsigned count) { return prewarm(k, count, PREWARM_START); }
+
+bool hak_ss_prewarm_all(const unsigned counts[HAK_SS_PREWARM_CLASSES]) {
+    return prewarm_all(counts, PREWARM_START);
 }
 
 bool hak_ss_prewarm_init(void) {
@@ -49,5 +60,5 @@ bool hak_ss_prewarm_init(void) {
         uint64_t own = hak_options.prewarm_class[k];
         counts[k] = (unsigned)(own != 0 ? own : hak_options.prewarm_superslabs);
     }
-    return hak_ss_prewarm_all(counts);
+    return prewarm_all(counts, (enum prewarm_mode)hak_options.prewarm_mode);
 }

@@ -44,6 +44,8 @@
  * and go back at the next free. */
 #define FRONT_COLD_TURNS 6
 #define FRONT_WARM_BYTES (8 * KiB)
+/* A class whose slabs empty, so many at least, has its lists shortened. */
+#define FRONT_DRAIN_SLABS 4
 /* A list that is handed over to other threads again and again grows to so many bytes. */
 #define FRONT_OVER_BYTES (256 * KiB)
 /* Slow calls of a thread between two looks at the clock; looks, or milliseconds, between two sweeps

@@ -51,6 +51,10 @@ TEST_F(Options, HaveTheDocumentedDefaults) {
     EXPECT_EQ(hak_options.ss_prefault, 0u);
     EXPECT_EQ(hak_options.ss_lazy_zero, 0u);
     EXPECT_EQ(hak_options.prewarm_superslabs, 0u);
+    EXPECT_EQ(hak_options.limit | hak_options.limit_percent, 0u);
+    EXPECT_EQ(hak_options.thp, static_cast<uint64_t>(THP_DEFAULT));
+    EXPECT_EQ(hak_options.hugetlb | hak_options.mlock | hak_options.maintenance, 0u);
+    EXPECT_EQ(hak_options.maintenance_ms, 500u);
 }
 
 TEST_F(Options, AreTakenInSilenceWhenTheyAreGood) {
@@ -164,6 +168,20 @@ TEST_F(Options, TakeALimitAsASizeOrAPercentage) {
     EXPECT_EQ(parse({"HAKMEM_LIMIT=80%"}), "");
     EXPECT_EQ(hak_options.limit_percent, 80u);
     EXPECT_EQ(hak_options.limit, 0u);
+}
+
+TEST_F(Options, TakeWhatKindOfPagesThereAre) {
+    EXPECT_EQ(parse({"HAKMEM_THP=never", "HAKMEM_HUGETLB=1", "HAKMEM_MLOCK=1"}), "");
+    EXPECT_EQ(hak_options.thp, static_cast<uint64_t>(THP_NEVER));
+    EXPECT_EQ(hak_options.hugetlb, 1u);
+    EXPECT_EQ(hak_options.mlock, 1u);
+    EXPECT_EQ(parse({"HAKMEM_THP=huge"}), "hakmem: option HAKMEM_THP=huge is none of "
+                                          "default|always|never; using never\n");
+    EXPECT_EQ(parse({"HAKMEM_MAINTENANCE=1", "HAKMEM_MAINTENANCE_MS=60000"}), "");
+    EXPECT_EQ(hak_options.maintenance, 1u);
+    EXPECT_EQ(hak_options.maintenance_ms, 60000u);
+    EXPECT_EQ(parse({"HAKMEM_MAINTENANCE_MS=0"}),
+              "hakmem: option HAKMEM_MAINTENANCE_MS=0 is out of range 100..60000; using 100\n");
 }
 
 TEST_F(Options, RefuseALimitThatIsNone) {

@@ -17,6 +17,7 @@ struct options hak_options = {
     .large_cache_mb = 64,
     .large_cache_mapped_mb = 1024,
     .large_cache_ttl_sec = 10,
+    .maintenance_ms = 500,
 };
 
 struct option {
@@ -34,6 +35,10 @@ struct option {
 
 static const char *const MODES[] = {"default", "safe"};
 static const char *const ON_ERROR[] = {"abort", "report"};
+
+static const char *const THP[] = {"default", "always", "never"};
+
+static const char *const PREWARM[] = {"start", "lazy", "adaptive"};
 
 static const struct option OPTIONS[] = {
     {"MODE", &hak_options.mode, MODE_DEFAULT, MODE_SAFE, MODES, NULL},
@@ -54,6 +59,13 @@ static const struct option OPTIONS[] = {
     {"SS_PREFAULT", &hak_options.ss_prefault, 0, 1, NULL, NULL},
     {"SS_LAZY_ZERO", &hak_options.ss_lazy_zero, 0, 1, NULL, NULL},
     {"LIMIT", &hak_options.limit, LIMIT_LEAST, LIMIT_MOST, NULL, &hak_options.limit_percent},
+    {"THP", &hak_options.thp, THP_DEFAULT, THP_NEVER, THP, NULL},
+    {"HUGETLB", &hak_options.hugetlb, 0, 1, NULL, NULL},
+    {"MLOCK", &hak_options.mlock, 0, 1, NULL, NULL},
+    {"NUMA", &hak_options.numa, 0, 1, NULL, NULL},
+    {"MAINTENANCE", &hak_options.maintenance, 0, 1, NULL, NULL},
+    {"MAINTENANCE_MS", &hak_options.maintenance_ms, TICK_MS, 60000, NULL, NULL},
+    {"PREWARM_MODE", &hak_options.prewarm_mode, PREWARM_START, PREWARM_ADAPTIVE, PREWARM, NULL},
     {"PREWARM_SUPERSLABS", &hak_options.prewarm_superslabs, 0, PREWARM_MAX, NULL, NULL},
     {"PREWARM_SUPERSLABS_C0", &hak_options.prewarm_class[0], 0, PREWARM_MAX, NULL, NULL},
     {"PREWARM_SUPERSLABS_C1", &hak_options.prewarm_class[1], 0, PREWARM_MAX, NULL, NULL},

@@ -7,6 +7,8 @@
 #define PREWARM_CLASSES 8
 
 enum mode { MODE_DEFAULT, MODE_SAFE };
+enum thp { THP_DEFAULT, THP_ALWAYS, THP_NEVER };
+enum prewarm_mode { PREWARM_START, PREWARM_LAZY, PREWARM_ADAPTIVE };
 enum on_error { ON_ERROR_ABORT, ON_ERROR_REPORT };
 
 struct options {
@@ -29,6 +31,13 @@ struct options {
     uint64_t ss_lazy_zero;                   /* 1: purge superslabs as they enter the LRU cache */
     uint64_t limit;                          /* bytes that may be resident; 0: any number */
     uint64_t limit_percent;                  /* when not 0, it counts instead: of what there is */
+    uint64_t thp;                            /* enum thp: transparent huge pages */
+    uint64_t hugetlb;                        /* 1: regions of the system's huge pages */
+    uint64_t mlock;                          /* 1: pages stay in RAM once they are there */
+    uint64_t numa;                           /* 1: slabs of each memory node for its threads */
+    uint64_t maintenance;                    /* 1: a thread gives back what decays */
+    uint64_t maintenance_ms;                 /* from one look of it to the next: 100..60000 */
+    uint64_t prewarm_mode;                   /* enum prewarm_mode */
     uint64_t prewarm_superslabs;             /* for every prewarm class */
     uint64_t prewarm_class[PREWARM_CLASSES]; /* for one; overrides the former when not 0 */
 };

@@ -10,6 +10,7 @@
 
 #include "hakmem/config/config.h"
 #include "hakmem/interleave_test/explorer.h"
+#include "hakmem/os_backend/numa.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/registry/registry.h"
 
@@ -109,6 +110,10 @@ bool hak_os_purge(void *base, size_t bytes) {
     interleave::Leaves(base, bytes, "purge");
     return true;
 }
+
+unsigned hak_numa_nodes(void) { return 1; }
+unsigned hak_numa_node(void) { return 0; }
+void hak_numa_bind(void *, size_t, unsigned) {}
 
 bool hak_os_populate(void *, size_t) { return true; }
 size_t hak_os_address_space_limit(void) { return SIZE_MAX; }

@@ -126,4 +126,14 @@ void *hak_os_take_discarded(size_t bytes, size_t align) {
     return taken;
 }
 
+void hak_os_discard_fork_child(void) {
+    if (load_relaxed(&trying) == 0) return;
+    /* A thread that is gone had the queue, in mid-change: what was in it waits for ever. */
+    size_t bytes = 0;
+    for (struct waiting *range = pushed; range != NULL; range = range->next) bytes += range->bytes;
+    store_relaxed(&waiting_bytes, bytes);
+    first = last = NULL;
+    store_relaxed(&trying, 0u);
+}
+
 size_t hak_os_discarded_bytes(void) { return load_relaxed(&waiting_bytes); }

@@ -12,11 +12,16 @@
 
 #include "hakmem/base/atomic.h"
 #include "hakmem/config/config.h"
+#include "hakmem/config/options.h"
 #include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/discard.h"
+#include "hakmem/os_backend/pages.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
+#endif
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
 #endif
 
 static os_fault_fn fault_hook;
@@ -79,13 +84,21 @@ static void *map_or_take(size_t bytes, size_t align) {
     return base != NULL ? base : hak_os_take_discarded(bytes, align);
 }
 
+static void *map_as_asked(size_t bytes, size_t align) {
+    void *base = map_or_take(bytes, align);
+    if (HAK_LIKELY(base != NULL)) hak_os_apply_options(base, bytes);
+    return base;
+}
+
 void *hak_os_reserve(size_t bytes, size_t align) {
-    return hak_os_refused(OS_MAP) ? NULL : map_or_take(bytes, align);
+    if (hak_os_refused(OS_MAP)) return NULL;
+    void *base = hak_options.hugetlb ? hak_os_map_hugetlb(bytes, align) : NULL;
+    return base != NULL ? base : map_as_asked(bytes, align);
 }
 
 void *hak_os_map(size_t bytes, size_t align) {
     if (!hak_budget_take(bytes)) return NULL;
-    void *base = hak_os_reserve(bytes, align);
+    void *base = hak_os_refused(OS_MAP) ? NULL : map_as_asked(bytes, align);
     if (base == NULL) hak_budget_give(bytes);
     return base;
 }
@@ -104,9 +117,9 @@ bool hak_os_unmap(void *base, size_t bytes) {
 }
 
 bool hak_os_purge(void *base, size_t bytes) {
-    if (hak_os_refused(OS_PURGE)) return false;
+    if (hak_os_refused(OS_PURGE) || !hak_os_can_purge(base, bytes)) return false;
     int saved = errno;
-    bool ok = madvise(base, bytes, MADV_DONTNEED) == 0;
+    bool ok = madvise(base, bytes, hak_options.mlock ? MADV_DONTNEED_LOCKED : MADV_DONTNEED) == 0;
     errno = saved;
     if (ok) fetch_add_relaxed(&purged_bytes, bytes);
     return ok;
@@ -132,7 +145,7 @@ bool hak_os_resize(void *base, size_t from_bytes, size_t to_bytes) {
 }
 
 void hak_os_ask_huge(void *base, size_t bytes) {
-    if (hak_os_refused(OS_HUGE)) return;
+    if (hak_options.thp == THP_NEVER || hak_os_refused(OS_HUGE)) return;
     int saved = errno;
     madvise(base, bytes, MADV_HUGEPAGE);
     errno = saved;

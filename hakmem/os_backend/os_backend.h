@@ -36,6 +36,8 @@ void hak_os_discard(void *base, size_t bytes);
 /* Unmaps what waits, as far as the kernel does; not `all`: only until it first refuses. Unmapping
  * with success tries so, and a map that fails tries all. True when any went. */
 bool hak_os_retry_discarded(bool all);
+/* In a forked child, where no other thread is left that might have been at it. */
+void hak_os_discard_fork_child(void);
 /* Bytes that wait. */
 size_t hak_os_discarded_bytes(void);
 /* Gives the pages back; the range reads as zero afterwards. False when pages may remain

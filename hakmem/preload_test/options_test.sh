@@ -94,6 +94,9 @@ is_silent HAKMEM_LIMIT=64M
 is_silent HAKMEM_LIMIT=50%
 warns HAKMEM_LIMIT=64Q '\b0\b'
 warns HAKMEM_LIMIT=1K '\b8M\b'
+is_silent HAKMEM_THP=never
+is_silent HAKMEM_THP=always
+warns HAKMEM_THP=sometimes 'default\|always\|never' 'using default'
 prints HAKMEM_STATS=1 live partial resident purged cached mapped
 prints HAKMEM_WARM_POOL_STATS=1 hits misses prefilled
 exit $((failures > 0))

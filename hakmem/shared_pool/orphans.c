@@ -94,6 +94,8 @@ static bool may_have(unsigned c) {
            load_relaxed(&hak_pool.partials[c]) != 0;
 }
 
+uint32_t hak_shared_pool_partials(unsigned c) { return load_relaxed(&hak_pool.partials[c]); }
+
 struct slab *hak_shared_pool_take_partial(unsigned c, struct slab_owner *owner) {
     if (!may_have(c)) return NULL;
     hak_pool_acquire();

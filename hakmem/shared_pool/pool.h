@@ -4,6 +4,7 @@
  *   orphans.c      slabs with blocks outside that no thread owns
  *   purge.c        which pages of empty slabs go back, and when
  *   sparse.c       empty pages of slabs with few blocks
+ *   prewarm.c      pages that are there before they are needed
  *   repair.c       a forked child
  *   superslab.c    records, masks, buckets */
 #ifndef HAKMEM_SHARED_POOL_POOL_H_
@@ -11,6 +12,7 @@
 
 #include "hakmem/base/atomic.h"
 #include "hakmem/base/lock.h"
+#include "hakmem/os_backend/numa.h"
 #include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/shared_pool/superslab.h"
 
@@ -55,6 +57,16 @@ void hak_pool_release(void);
 
 /* ---- With the lock held ---- */
 
+/* A slab of `c` from the lowest run of `candidates`, units that no slab uses. NULL: units that are
+ * not resident yet do not fit the budget. */
+struct slab *hak_pool_carve(struct superslab *ss, uint32_t candidates, unsigned c,
+                            struct slab_owner *owner);
+/* Makes a run of unused units resident. False: the budget or the kernel refuses. */
+bool hak_pool_populate(struct superslab *ss, uint32_t units);
+/* The class needs slabs. True: a superslab was taken for it, whose slabs are orphans now. */
+bool hak_prewarm_lazy(unsigned c);
+/* `c` needed pages: those of the units from `from` on come too, as far as it grew lately. */
+void hak_prewarm_adaptive(struct superslab *ss, unsigned c, unsigned from);
 /* Units that no slab uses any more. */
 void hak_pool_return_units(struct superslab *ss, uint32_t units);
 /* Ends a slab's use; without the lock too, by whoever has the slab. */
@@ -90,6 +102,11 @@ void hak_purge_to_bound(uint64_t now);
 #ifdef __cplusplus
 }
 #endif
+
+/* The memory node whose slabs the thread prefers. */
+HAK_INLINE int hak_pool_node(void) {
+    return HAK_LIKELY(hak_numa_nodes() == 1) ? NODE_ANY : (int)hak_numa_node();
+}
 
 /* An empty slab is taken for use; without the lock too. */
 HAK_INLINE void purge_wanted(void) {

@@ -47,9 +47,8 @@ void hak_pool_end_use(struct slab *slab) {
 
 /* ---- Stages --------------------------------------------------------------------------------- */
 
-/* NULL: units that are not resident yet do not fit the budget. */
-static struct slab *carve_from(struct superslab *ss, uint32_t candidates, unsigned c,
-                               struct slab_owner *owner) {
+struct slab *hak_pool_carve(struct superslab *ss, uint32_t candidates, unsigned c,
+                            struct slab_owner *owner) {
     unsigned span = hak_size_class[c].span;
     uint32_t starts = run_starts(candidates, span);
     hak_assert(starts != 0);
@@ -63,45 +62,49 @@ static struct slab *carve_from(struct superslab *ss, uint32_t candidates, unsign
     return slab;
 }
 
-/* Makes an unused superslab resident. */
-static bool populate(struct superslab *ss) {
-    if (!hak_budget_take(SUPERSLAB_BYTES)) return false;
-    if (!hak_os_populate(ss->base, SUPERSLAB_BYTES)) {
-        hak_budget_give(SUPERSLAB_BYTES);
-        return false;
-    }
-    hak_superslabs_set(&hak_pool.all, ss, 0, UINT32_MAX);
-    return true;
+/* Pages that are touched for the first time: where its class grows, those behind it come along. */
+static struct slab *carve_fresh(struct superslab *ss, unsigned c, struct slab_owner *owner) {
+    struct slab *slab = hak_pool_carve(ss, ~ss->used, c, owner);
+    if (slab != NULL) hak_prewarm_adaptive(ss, c, slab->index + slab->span);
+    return slab;
 }
 
-static struct slab *take_empty(unsigned c, struct slab_owner *owner, enum pool_stage *stage) {
+/* By stages, of one memory node or of any. */
+static struct slab *take_empty(unsigned c, struct slab_owner *owner, int node,
+                               enum pool_stage *stage) {
     struct superslabs *all = &hak_pool.all;
     unsigned span = hak_size_class[c].span;
-    struct superslab *ss = hak_superslabs_find(all, span, true);
+    struct superslab *ss = hak_superslabs_find(all, span, true, node);
     *stage = STAGE_RESIDENT;
-    if (ss != NULL) return carve_from(ss, ss->resident & ~ss->used, c, owner);
+    if (ss != NULL) return hak_pool_carve(ss, ss->resident & ~ss->used, c, owner);
     /* Pages that are there are worth more than a fuller superslab: the cache comes before the
      * purged stage while it has any. */
-    if (!list_empty(&all->cache)) {
-        *stage = STAGE_CACHED;
-        ss = list_entry(all->cache.next, struct superslab, by_run);
+    ss = hak_superslabs_first(&all->cache, node);
+    *stage = STAGE_CACHED;
+    if (ss != NULL) {
         uint32_t resident = ss->resident & ~ss->used;
-        return carve_from(ss, run_starts(resident, span) ? resident : ~ss->used, c, owner);
+        return hak_pool_carve(ss, run_starts(resident, span) ? resident : ~ss->used, c, owner);
     }
     hak_purge_refault(span);
-    ss = hak_superslabs_find(all, span, false);
+    ss = hak_superslabs_find(all, span, false, node);
     *stage = STAGE_PURGED;
-    if (ss != NULL) return carve_from(ss, ~ss->used, c, owner);
+    if (ss != NULL) return carve_fresh(ss, c, owner);
     *stage = STAGE_CACHED;
-    if (!list_empty(&all->dropped)) {
-        ss = list_entry(all->dropped.next, struct superslab, by_run);
-        return carve_from(ss, ~ss->used, c, owner);
-    }
+    ss = hak_superslabs_first(&all->dropped, node);
+    if (ss != NULL) return carve_fresh(ss, c, owner);
     *stage = STAGE_MAPPED;
-    ss = hak_superslabs_map(all);
+    ss = hak_superslabs_map(all, node);
     if (ss == NULL) return NULL;
-    if (hak_options.ss_prefault) populate(ss);
-    return carve_from(ss, ~ss->used, c, owner);
+    if (hak_options.ss_prefault) hak_pool_populate(ss, UINT32_MAX);
+    return carve_fresh(ss, c, owner);
+}
+
+/* Of the thread's own memory node, if there are several; of any where that has no more. */
+static struct slab *take_near(unsigned c, struct slab_owner *owner, enum pool_stage *stage) {
+    int node = hak_pool_node();
+    struct slab *slab = take_empty(c, owner, node, stage);
+    if (slab == NULL && node != NODE_ANY) slab = take_empty(c, owner, NODE_ANY, stage);
+    return slab;
 }
 
 /* An empty slab from the stock, without the lock. */
@@ -121,8 +124,8 @@ struct slab *hak_shared_pool_take(unsigned c, struct slab_owner *owner) {
     if (slab != NULL) return slab;
     purge_wanted();
     hak_pool_acquire();
-    enum pool_stage stage;
-    slab = take_empty(c, owner, &stage);
+    enum pool_stage stage = STAGE_PARTIAL;
+    slab = hak_prewarm_lazy(c) ? hak_orphans_take(c, owner) : take_near(c, owner, &stage);
     hak_purge_taken();
     hak_pool_release();
     if (slab != NULL) fetch_add_relaxed(&hak_pool.stage[stage], 1u);
@@ -131,9 +134,10 @@ struct slab *hak_shared_pool_take(unsigned c, struct slab_owner *owner) {
 
 void hak_shared_pool_give_empty(struct slab *slab) {
     uint32_t units = run_mask(slab->index, slab->span);
-    /* Where pages or address space are to go back at once, nothing is stocked. */
+    /* Where pages or address space are to go back at once, or to stay with their memory node,
+     * nothing is stocked. */
     bool scarce = load_relaxed(&hak_pool.policy.scarce);
-    bool stock = slab->span == 1 && !scarce && !hak_options.ss_lazy_zero;
+    bool stock = slab->span == 1 && !scarce && !hak_options.ss_lazy_zero && hak_numa_nodes() == 1;
     hak_pool_end_use(slab);
     if (stock && hak_stock_push(slab)) return;
     uint64_t now = clock_ms();
@@ -142,25 +146,6 @@ void hak_shared_pool_give_empty(struct slab *slab) {
     hak_purge_tick(now);
     hak_purge_to_bound(now);
     hak_pool_release();
-}
-
-bool hak_shared_pool_prewarm(unsigned c, unsigned count) {
-    hak_pool_acquire();
-    bool ok = true;
-    unsigned span = hak_size_class[c].span;
-    for (unsigned n = 0; n < count && ok; n++) {
-        struct superslab *ss = hak_superslabs_map(&hak_pool.all);
-        ok = ss != NULL;
-        if (!ok) break;
-        populate(ss);
-        for (unsigned i = 0; i + span <= SLABS_PER_SUPERSLAB && ok; i += span) {
-            struct slab *slab = carve_from(ss, ~ss->used, c, &hak_pool.orphans);
-            ok = slab != NULL;
-            if (ok) hak_orphans_add_fresh(slab);
-        }
-    }
-    hak_pool_release();
-    return ok;
 }
 
 bool hak_shared_pool_agrees(void) {

@@ -45,6 +45,8 @@ extern "C" {
 struct slab *hak_shared_pool_take(unsigned c, struct slab_owner *owner);
 /* The same from the partial stage only: never maps, never carves. */
 struct slab *hak_shared_pool_take_partial(unsigned c, struct slab_owner *owner);
+/* Slabs of class `c` in the partial stage. A glance, without the lock. */
+uint32_t hak_shared_pool_partials(unsigned c);
 /* Takes back a slab without blocks outside. It must be in no list. */
 void hak_shared_pool_give_empty(struct slab *slab);
 /* To be called after blocks were given to a slab by hak_slab_give_remote*: an orphan that is empty
@@ -63,6 +65,11 @@ void hak_shared_pool_orphan_all(struct slab_owner *owner);
 void hak_shared_pool_repair(struct slab_owner *mine);
 /* Fills the partial stage with `count` superslabs' worth of resident slabs of class `c`. */
 bool hak_shared_pool_prewarm(unsigned c, unsigned count);
+/* The same, a superslab at a time, when the class first needs slabs. */
+void hak_shared_pool_prewarm_lazily(unsigned c, unsigned count);
+/* From now on, when the class needs pages, more are made resident behind them: as much again at
+ * each need within a second or two, `count` superslabs' worth a second at most. 0: no longer. */
+void hak_shared_pool_prewarm_adaptively(unsigned c, unsigned count);
 /* Time passes, in a program that may not come here for long: what nobody wants any more goes back.
  * `now`: clock_ms. */
 void hak_shared_pool_tick(uint64_t now);

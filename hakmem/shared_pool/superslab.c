@@ -2,6 +2,7 @@
 
 #include "hakmem/base/clock.h"
 #include "hakmem/os_backend/budget.h"
+#include "hakmem/os_backend/numa.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/registry/registry.h"
 
@@ -16,14 +17,36 @@ void hak_superslabs_init(struct superslabs *all) {
     all->region_bytes = REGION_FIRST_BYTES;
 }
 
-struct superslab *hak_superslabs_find(struct superslabs *all, unsigned span, bool resident) {
-    uint64_t fits = (resident ? all->resident_runs : all->runs) >> span << span;
-    if (fits == 0) return NULL;
-    unsigned bucket = (unsigned)__builtin_ctzll(fits);
-    if (resident) {
-        return list_entry(all->by_resident_run[bucket].next, struct superslab, by_resident_run);
+static bool is_of(const struct superslab *ss, int node) {
+    return node == NODE_ANY || ss->node == node;
+}
+
+struct superslab *hak_superslabs_first(const struct list *list, int node) {
+    for (struct list *l = list->next; l != list; l = l->next) {
+        struct superslab *ss = list_entry(l, struct superslab, by_run);
+        if (is_of(ss, node)) return ss;
     }
-    return list_entry(all->by_run[bucket].next, struct superslab, by_run);
+    return NULL;
+}
+
+static struct superslab *first_resident(const struct list *bucket, int node) {
+    for (struct list *l = bucket->next; l != bucket; l = l->next) {
+        struct superslab *ss = list_entry(l, struct superslab, by_resident_run);
+        if (is_of(ss, node)) return ss;
+    }
+    return NULL;
+}
+
+struct superslab *hak_superslabs_find(struct superslabs *all, unsigned span, bool resident,
+                                      int node) {
+    uint64_t fits = (resident ? all->resident_runs : all->runs) >> span << span;
+    for (; fits != 0; fits &= fits - 1) {
+        unsigned bucket = (unsigned)__builtin_ctzll(fits);
+        struct superslab *ss = resident ? first_resident(&all->by_resident_run[bucket], node)
+                                        : hak_superslabs_first(&all->by_run[bucket], node);
+        if (ss != NULL) return ss;
+    }
+    return NULL;
 }
 
 static void unlist(struct superslabs *all, struct superslab *ss) {
@@ -122,7 +145,7 @@ static struct superslab *take_record(struct superslabs *all) {
     return ss;
 }
 
-struct superslab *hak_superslabs_map(struct superslabs *all) {
+struct superslab *hak_superslabs_map(struct superslabs *all, int node) {
     struct superslab *ss = take_record(all);
     if (ss == NULL) return NULL;
     char *base = take_address_space(all);
@@ -134,6 +157,8 @@ struct superslab *hak_superslabs_map(struct superslabs *all) {
     }
     ss->base = base;
     ss->mapped = true;
+    ss->node = (int8_t)node;
+    if (node != NODE_ANY) hak_numa_bind(base, SUPERSLAB_BYTES, (unsigned)node);
     hak_registry_set(base, SLABS_PER_SUPERSLAB, WORD_UNUSED);
     hak_registry_set_record(base, ss);
     all->mapped++;

@@ -4,6 +4,8 @@
 
 #include "hakmem/slab/slab.h"
 
+#define NODE_ANY (-1)
+
 struct superslabs {
     struct list by_run[SLABS_PER_SUPERSLAB + 1];
     struct list by_resident_run[SLABS_PER_SUPERSLAB + 1];
@@ -26,10 +28,15 @@ struct superslabs {
 extern "C" {
 #endif
 void hak_superslabs_init(struct superslabs *all);
-/* A superslab with `span` unused units in a row (resident ones if asked); NULL: none. */
-struct superslab *hak_superslabs_find(struct superslabs *all, unsigned span, bool resident);
-/* Maps one; on return it is dropped (FREE, no pages). NULL: out of memory. */
-struct superslab *hak_superslabs_map(struct superslabs *all);
+/* A superslab with `span` unused units in a row (resident ones if asked) of memory node `node`;
+ * NULL: none. O(1) for NODE_ANY. */
+struct superslab *hak_superslabs_find(struct superslabs *all, unsigned span, bool resident,
+                                      int node);
+/* The first superslab of the cache or the dropped ones that is of `node`; NULL: none. */
+struct superslab *hak_superslabs_first(const struct list *list, int node);
+/* Maps one whose pages prefer `node`; on return it is dropped (FREE, no pages). NULL: out of
+ * memory. */
+struct superslab *hak_superslabs_map(struct superslabs *all, int node);
 /* Changes the masks and moves the superslab to the list where it then belongs. Units that become
  * resident are in the budget already; those that no longer are leave it here. */
 void hak_superslabs_set(struct superslabs *all, struct superslab *ss, uint32_t used,

@@ -42,18 +42,23 @@ static void return_idle_chains(struct heap *heap) {
 }
 
 /* This thread's sweep, and what is to be done for all threads, where their time has come. */
-static HAK_COLD void look_at_clock(struct heap *heap) {
+bool hak_front_claim_tick(uint64_t now) {
     /* Of all threads; relaxed: who wins does the work. */
     static uint64_t next_tick_ms;
+    uint64_t due = load_relaxed(&next_tick_ms);
+    return (int64_t)(now - due) >= 0 && cas_acq_rel(&next_tick_ms, &due, now + TICK_MS);
+}
+
+static HAK_COLD void look_at_clock(struct heap *heap) {
     static uint32_t ticks;
-    uint64_t now = clock_ms(), due = load_relaxed(&next_tick_ms);
+    uint64_t now = clock_ms();
     heap->caps.until_look = FRONT_LOOK_CALLS;
     if (++heap->caps.looks >= FRONT_SWEEP_LOOKS || now - heap->caps.swept_ms >= FRONT_SWEEP_MS) {
         heap->caps.looks = 0;
         heap->caps.swept_ms = now;
         sweep(heap);
     }
-    if ((int64_t)(now - due) < 0 || !cas_acq_rel(&next_tick_ms, &due, now + TICK_MS)) return;
+    if (!hak_front_claim_tick(now)) return;
     if (fetch_add_relaxed(&ticks, 1u) % TICKS_IDLE == 0) return_idle_chains(heap);
     hak_shared_pool_tick(now);
     void (*on_tick)(uint64_t) = load_relaxed(&hak_front_on_tick);
@@ -142,6 +147,13 @@ static void drain_transfer(struct heap *heap, unsigned c) {
     for (; chain.head != NULL; chain = hak_transfer_pop(c)) hak_bin_return(heap, c, chain.head);
 }
 
+/* Most of what just went back left its slab nearly empty, and there are several such slabs: one or
+ * two are what a few blocks that come and go need. */
+static bool drains(const struct heap *heap, unsigned c) {
+    return heap->returned.sparse * 2 > heap->returned.blocks &&
+           heap->warm.classes[c].count + hak_shared_pool_partials(c) >= FRONT_DRAIN_SLABS;
+}
+
 /* The giving list is full: it becomes the taking one, and that one's blocks, the longest unused,
  * go to others or back to their slabs. */
 static void rotate(struct heap *heap, unsigned c) {
@@ -151,7 +163,7 @@ static void rotate(struct heap *heap, unsigned c) {
     if (old == NULL) return;
     heap->returned.blocks = heap->returned.sparse = 0;
     bool handed_over = hak_bin_hand_over(heap, c, old);
-    if (heap->returned.sparse * 2 > heap->returned.blocks) {
+    if (drains(heap, c)) {
         hak_cap_drain(heap, c);
         drain_transfer(heap, c);
     } else {

@@ -109,6 +109,8 @@ bool hak_front_start(void);
 /* What a thread calls in a slow path, not oftener than each TICK_MS milliseconds in all threads.
  * `now`: clock_ms. */
 extern void (*hak_front_on_tick)(uint64_t now);
+/* A tick is due, and the caller's to do; TICK_MS later there is another. */
+bool hak_front_claim_tick(uint64_t now);
 /* To be called when the options are known: the thread may have had a heap before. */
 void hak_front_apply_mode(void);
 /* A block of class `c`, from the list or what stands behind it. NULL: out of memory. Entered. */

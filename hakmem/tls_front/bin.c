@@ -105,9 +105,10 @@ bool hak_bin_return_one(struct heap *heap, unsigned c, void *block) {
     struct slab *slab = slab_of(block, c);
     if (HAK_UNLIKELY(slab == NULL)) return true;
     if (HAK_UNLIKELY(!is_own(heap, slab))) {
+        bool nobodys = load_relaxed(&slab->orphan);
         hak_bin_check(hak_slab_give_remote(block), block, c);
         hak_shared_pool_freed_into(slab);
-        return false;
+        return nobodys;
     }
     enum slab_result result = hak_slab_give(slab, block);
     if (HAK_UNLIKELY(result != SLAB_OK)) {

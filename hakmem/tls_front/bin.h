@@ -6,7 +6,7 @@
 
 /* Gives a list of blocks of class `c` back to their slabs, whoever owns those. Returns bytes. */
 size_t hak_bin_return(struct heap *heap, unsigned c, void *head);
-/* The same for one block. False: its slab is another thread's. */
+/* The same for one block. False: its slab is another living thread's. */
 bool hak_bin_return_one(struct heap *heap, unsigned c, void *block);
 /* As hak_bin_return; or hands the list, another thread's blocks, over to whoever needs it: true. */
 bool hak_bin_hand_over(struct heap *heap, unsigned c, void *head);

@@ -143,11 +143,11 @@ void hak_slab_restore_marks(struct slab *slab, uint64_t cookie) {
     const uint64_t *bits = free_bits(slab);
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
     for (unsigned i = 0; i < slab->high; i++, block += bytes) {
-        bool here = (load_relaxed(&bits[i / 64]) >> i % 64 & 1) != 0;
+        if ((load_relaxed(&bits[i / 64]) >> i % 64 & 1) == 0) continue;
         /* What is not zero did not go with its page, or was written to since: that is found when
          * the block goes out. */
         bool gone = block_next(block) == NULL && *block_cookie(block) == 0;
-        if (here && gone) block_link(block, NULL, cookie);
+        if (gone) block_link(block, NULL, cookie);
     }
     set_words(slab, slab->class_index, 0);
     slab->checked = false;

@@ -214,7 +214,7 @@ static bool mounts(char *line, const struct hierarchy *h, char **mounted, char *
 }
 
 static void least_in_hierarchy(const char *root, const struct hierarchy *h, uint64_t *least) {
-    char path[LINE_BYTES], line[LINE_BYTES], *mounted, *mount;
+    char path[LINE_BYTES], line[LINE_BYTES], *mounted = NULL, *mount = NULL;
     if (!own_path(root, h, path)) return;
     struct path file = path_of(root, "/proc/self/mountinfo");
     struct reader r = {.file = open(file.text, O_RDONLY | O_CLOEXEC), .at = 0, .end = 0};

@@ -6,7 +6,7 @@
 static bool may_lose_pages(const struct slab *slab) {
     if (slab->out > slab->capacity / 4u) return false;
     return slab->purged_out == UINT16_MAX ||
-           slab->purged_out - slab->out > slab->capacity / SPARSE_STEPS;
+           (unsigned)(slab->purged_out - slab->out) > slab->capacity / SPARSE_STEPS;
 }
 
 void hak_sparse_add(struct slab *slab) {

@@ -459,7 +459,7 @@ bool hak_trim(size_t keep) {
 
 bool hak_check_counts(void) {
     if (!front_enter()) return false;
-    bool agree = hak_shared_pool_agrees();
+    bool agree = hak_shared_pool_agrees() && hak_large_agrees();
     front_leave();
     return agree;
 }

@@ -31,9 +31,13 @@ static void *maintain(void *unused) {
         uint64_t now = clock_ms();
         /* Ages are counted in ticks: the program's own calls make them too. */
         if (!hak_front_claim_tick(now)) continue;
+        /* What finds a mistake here calls the program's handler, with a lock held: what that one
+         * allocates must be served aside. */
+        if (!front_enter()) continue;
         hak_shared_pool_tick(now);
         hak_large_tick(now);
         hak_os_retry_discarded(false);
+        front_leave();
     }
     return unused;
 }

@@ -187,6 +187,13 @@ void hak_warm_pool_give_up""",
         large_set(r, LARGE_LIVE);""",
         "scenario": "LargeCache.RoomIsTakenBesideAFree",
     },
+    "bytes_of_what_lost_its_room_are_read_too_late": {
+        "source": "//hakmem/large:cache.c",
+        "find": "    cache.kept_bytes -= bytes;",
+        "put": """    (void)bytes;
+    cache.kept_bytes -= load_relaxed(&r->bytes);""",
+        "scenario": "LargeCache.RoomIsTakenBesideAFreeAside",
+    },
     # ---- Transfer ----
     "pop_without_the_lock": {
         "source": "//hakmem/transfer:transfer.c",

@@ -128,10 +128,11 @@ static void enlist_kept(struct large *r) {
     cache.kept_bytes += r->bytes;
 }
 
-static void delist_kept(struct large *r) {
+/* `bytes`: read before it was made live or nobody's, as a live one's may change. */
+static void delist_kept(struct large *r, size_t bytes) {
     list_remove(&r->listed);
     store_relaxed(&cache.kept_count, cache.kept_count - 1);
-    cache.kept_bytes -= r->bytes;
+    cache.kept_bytes -= bytes;
 }
 
 static void enlist_parked(struct large *r) {
@@ -154,11 +155,12 @@ static struct large *of_listed(struct list *l) { return list_entry(l, struct lar
 
 /* Takes a kept mapping's room; when it is free, it goes to `out`. */
 static void evict(struct large *r, struct list *out) {
+    size_t bytes = load_relaxed(&r->bytes);
     if (large_change(r, LARGE_KEPT, LARGE_NONE)) {
-        delist_kept(r);
+        delist_kept(r, bytes);
         list_push_back(out, &r->listed);
     } else if (large_change(r, LARGE_LIVE_KEPT, LARGE_LIVE)) {
-        delist_kept(r);
+        delist_kept(r, bytes);
     }
 }
 
@@ -301,7 +303,7 @@ void hak_large_cache_put(struct large *r) {
 void hak_large_cache_leave(struct large *r) {
     if (large_kind(load_acquire(&r->state)) != LARGE_LIVE_KEPT) return;
     acquire();
-    if (large_change(r, LARGE_LIVE_KEPT, LARGE_LIVE)) delist_kept(r);
+    if (large_change(r, LARGE_LIVE_KEPT, LARGE_LIVE)) delist_kept(r, r->bytes);
     release();
 }
 
@@ -311,6 +313,11 @@ void hak_large_cache_tick(uint64_t now) {
     list_init(&idle);
     list_init(&old);
     acquire();
+    /* Two ticks in a row would find everything idle at the second. */
+    if ((int64_t)(now - cache.tick_ms) < LARGE_TICK_MS) {
+        release();
+        return;
+    }
     store_relaxed(&cache.tick_ms, now);
     uint64_t most = hak_options.large_cache_mapped_mb * MiB;
     uint64_t share = hak_os_address_space_limit() / LARGE_SPACE_SHARE;
@@ -357,12 +364,29 @@ size_t hak_large_cache_trim(size_t keep) {
         next = l->next;
         struct large *r = of_listed(l);
         if (!large_change(r, LARGE_KEPT, LARGE_NONE)) continue;
-        free_bytes -= r->bytes;
-        delist_kept(r);
+        /* Others free meanwhile: what was not counted must not wrap the count. */
+        free_bytes -= r->bytes < free_bytes ? r->bytes : free_bytes;
+        delist_kept(r, r->bytes);
         list_push_back(&out, &r->listed);
     }
     release();
     return drop_all(&out);
+}
+
+static bool list_agrees(const struct list *list, uint32_t count, uint64_t bytes) {
+    for (struct list *l = list->next; l != list; l = l->next) {
+        count--;
+        bytes -= of_listed(l)->bytes;
+    }
+    return count == 0 && bytes == 0;
+}
+
+bool hak_large_cache_agrees(void) {
+    acquire();
+    bool agrees = list_agrees(&cache.kept, cache.kept_count, cache.kept_bytes) &&
+                  list_agrees(&cache.parked, cache.parked_count, cache.parked_bytes);
+    release();
+    return agrees;
 }
 
 void hak_large_cache_lock(void) { acquire(); }

@@ -43,6 +43,8 @@ void hak_large_cache_tick(uint64_t now);
 size_t hak_large_cache_trim(size_t keep);
 /* Whether a tick would find anything to do, soon. */
 bool hak_large_cache_waits(void);
+/* Counts and bytes agree with the lists. Locks. */
+bool hak_large_cache_agrees(void);
 void hak_large_cache_lock(void);
 void hak_large_cache_unlock(void);
 #ifdef __cplusplus

@@ -181,6 +181,8 @@ void *hak_large_resize(void *block, uint32_t word, size_t bytes) {
 
 size_t hak_large_trim(size_t keep) { return hak_large_cache_trim(keep); }
 
+bool hak_large_agrees(void) { return hak_large_cache_agrees(); }
+
 void hak_large_tick(uint64_t now) {
     if (hak_large_cache_waits()) hak_large_cache_tick(now);
 }

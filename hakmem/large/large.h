@@ -39,6 +39,9 @@ void hak_large_tick(uint64_t now);
  * unmapped. */
 size_t hak_large_trim(size_t keep);
 
+/* Every count of the cache agrees with what it counts. */
+bool hak_large_agrees(void);
+
 struct large_stats {
     uint64_t live_bytes, cached_bytes;
     uint64_t kept_bytes; /* of the cached: with their pages */

@@ -38,6 +38,7 @@ struct pool {
     struct slab_owner orphans; /* owns the slabs that no thread owns */
     struct slab_owner purger;  /* owns the one whose pages are being purged */
     bool purging;              /* there is one */
+    uint32_t runs_purging;     /* runs of unused units that are being purged */
     struct list sparse;        /* orphans that may lose pages, by `owned`, the longest first */
     uint32_t ticks;            /* hak_shared_pool_tick, so far */
     struct list partial[CLASSES];

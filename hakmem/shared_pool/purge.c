@@ -41,7 +41,7 @@ void hak_purge_tick(uint64_t now) {
     if ((int64_t)(now - p->second_ms) < REFAULT_MS) return;
     seconds_pass(p, (now - p->second_ms) / REFAULT_MS);
     p->second_ms = now;
-    if (p->scarce && now - p->scarce_ms > SCARCE_MS) {
+    if (p->scarce && (int64_t)(now - p->scarce_ms) > SCARCE_MS) {
         store_relaxed(&p->scarce, false);
         hak_pool.all.region_bytes = REGION_FIRST_BYTES;
     }
@@ -98,9 +98,11 @@ static unsigned purge_longest_run(struct superslab *ss) {
     unsigned index = (unsigned)__builtin_ctz(run_starts(idle, run));
     uint32_t units = run_mask(index, run);
     hak_superslabs_set(all, ss, ss->used | units, ss->resident);
+    hak_pool.runs_purging++;
     hak_pool_release();
     bool purged = hak_os_purge(ss->base + index * SLAB_BYTES, run * SLAB_BYTES);
     hak_pool_acquire();
+    hak_pool.runs_purging--;
     /* Where the kernel refuses (mlocked pages), the units stay resident: never taken for zero. */
     hak_superslabs_set(all, ss, ss->used & ~units, purged ? ss->resident & ~units : ss->resident);
     if (purged) hak_pool.policy.purged += run;

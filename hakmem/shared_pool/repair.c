@@ -52,12 +52,15 @@ static void repair_superslab(struct superslab *ss) {
     }
 }
 
+bool hak_shared_pool_is_purging(void) { return hak_pool.purging || hak_pool.runs_purging != 0; }
+
 void hak_shared_pool_repair(struct slab_owner *mine) {
     /* The slab whose pages another thread was purging. */
     if (hak_pool.purging) hak_shared_pool_orphan_all(&hak_pool.purger);
     hak_pool_acquire();
     hak_slab_forked();
     hak_pool.purging = false;
+    hak_pool.runs_purging = 0;
     store_relaxed(&hak_pool.purger.pending, NULL);
     store_relaxed(&hak_pool.orphans.pending, NULL);
     hak_stock_forget();

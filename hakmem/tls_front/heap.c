@@ -169,7 +169,8 @@ static void abandon(struct heap *heap) {
 }
 
 void hak_front_fork_child(void) {
-    bool more = false; /* other heaps, or their traces */
+    /* Other heaps, or their traces, or those of a thread that had none: it only purged. */
+    bool more = hak_shared_pool_is_purging();
     for (struct heap *heap = heaps.all; heap != NULL; heap = heap->next_all) {
         more |= heap != hak_front.heap;
         if (!heap->in_use || heap == hak_front.heap) continue;

@@ -1,0 +1,91 @@
+/* A program forks while a thread that never allocated purges: its child has what was being purged.
+ * The program has one heap, so this is a process of its own. */
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "hakmem/hakmem.h"
+#include "hakmem/os_backend/os_backend.h"
+
+namespace {
+
+std::atomic<int> purges{0}; /* that have begun */
+std::atomic<int> stop_at{0};
+std::atomic<bool> go_on{false};
+
+/* Stops the purge of number `stop_at` until `go_on`; refuses none. */
+bool stop_purge(enum os_call call) {
+    if (call != OS_PURGE || ++purges != stop_at) return false;
+    while (!go_on) std::this_thread::yield();
+    return false;
+}
+
+/* What the child finds: 0, or what is wrong. */
+int live_on(std::vector<void *> &blocks) {
+    alarm(20);
+    if (!hak_check_counts()) return 1;
+    for (void *b : blocks) hak_free(b);
+    hak_trim(0);
+    if (!hak_check_counts()) return 2;
+    hak_stats stats{};
+    stats.size = sizeof(stats);
+    hak_stats_get(&stats);
+    return stats.live_bytes == 0 && stats.superslabs_free == stats.superslabs ? 0 : 3;
+}
+
+/* Forks while another thread's trim is in its purge of number `nth`. */
+void fork_in_purge(int nth, std::vector<void *> &blocks) {
+    purges = 0;
+    go_on = false;
+    stop_at = nth;
+    hak_os_set_fault(stop_purge);
+    std::thread purger([] { hak_trim(0); });
+    while (purges < nth) std::this_thread::yield();
+    pid_t child = fork();
+    if (child == 0) {
+        hak_os_set_fault(nullptr);
+        _exit(live_on(blocks));
+    }
+    go_on = true;
+    purger.join();
+    hak_os_set_fault(nullptr);
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status)) << status;
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+TEST(ForkBesidePurge, TheChildHasTheUnits) {
+    std::vector<void *> empty, none;
+    for (int i = 0; i < 4000; i++) empty.push_back(hak_malloc(1000));
+    for (void *b : empty) hak_free(b);
+    hak_thread_idle();
+    fork_in_purge(1, none);
+}
+
+TEST(ForkBesidePurge, TheChildHasTheOrphan) {
+    std::vector<void *> blocks, kept;
+    for (int i = 0; i < 4000; i++) blocks.push_back(hak_malloc(1000));
+    for (size_t i = 0; i < blocks.size(); i++) {
+        if (i % 40 == 0) {
+            kept.push_back(blocks[i]);
+        } else {
+            hak_free(blocks[i]);
+        }
+    }
+    hak_trim(0); /* what is empty; the orphans that are sparse are in use again */
+    for (size_t i = 0; i < kept.size(); i += 2) {
+        hak_free(kept[i]);
+    }
+    for (size_t i = 1; i < kept.size(); i += 2) kept[i / 2] = kept[i];
+    kept.resize(kept.size() / 2);
+    hak_thread_idle();
+    fork_in_purge(1, kept);
+    for (void *b : kept) hak_free(b);
+}
+
+} // namespace

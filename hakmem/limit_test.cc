@@ -101,6 +101,23 @@ TEST_F(Limit, WhatExceedsItIsRefusedAndComesBack) {
     }
 }
 
+TEST_F(Limit, WhatIsRefusedRefusesNobodyElse) {
+    SetLimit(64 * kMiB);
+    std::atomic<bool> stop{false};
+    std::thread asks_too_much([&stop] {
+        while (!stop) EXPECT_EQ(hak_malloc(size_t{1} << 40), nullptr);
+    });
+    int refused = 0;
+    for (size_t i = 0; i < 5000; i++) {
+        void *b = hak_malloc(2 * kMiB + i % 64 * 300000);
+        if (b == nullptr) refused++;
+        hak_free(b);
+    }
+    stop = true;
+    asks_too_much.join();
+    EXPECT_EQ(refused, 0);
+}
+
 TEST_F(Limit, ResidentMemoryKeepsWithinIt) {
     SetLimit(64 * kMiB);
     size_t before = hakmem_test::ResidentBytes();

@@ -7,10 +7,16 @@ static size_t used;
 static size_t limit; /* 0: none */
 
 bool hak_budget_take(size_t bytes) {
-    size_t before = fetch_add_relaxed(&used, bytes), most = load_relaxed(&limit);
-    if (HAK_LIKELY(most == 0 || (before <= most && bytes <= most - before))) return true;
-    fetch_sub_relaxed(&used, bytes);
-    return false;
+    size_t most = load_relaxed(&limit), now = load_relaxed(&used);
+    if (HAK_LIKELY(most == 0)) {
+        fetch_add_relaxed(&used, bytes);
+        return true;
+    }
+    /* What is refused is never counted, not for a moment: it would refuse others what fits. */
+    do {
+        if (now > most || bytes > most - now) return false;
+    } while (!cas_acq_rel(&used, &now, now + bytes));
+    return true;
 }
 
 void hak_budget_add(size_t bytes) { fetch_add_relaxed(&used, bytes); }

@@ -96,6 +96,8 @@ static void fork_child(void) {
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     unlock_all();
+    /* A thread that is gone may have been making the key. */
+    store_relaxed(&key_lock.state, 0u);
     hak_os_discard_fork_child();
     hak_front_fork_child();
     if (hak_front.busy == 1) hak_front.busy = 0;

@@ -32,6 +32,7 @@ void Fork() {
     for (void *block : in_lists) REQUIRE(GiveRemote(block) == SLAB_OK);
     hak_warm_pool_abandon(&dying.wp);
     hak_warm_pool_abandon(&other.wp);
+    hak_warm_pool_recount(&mine.wp);
     hak_shared_pool_repair(&mine.wp.owner);
 }
 

@@ -177,6 +177,9 @@ void hak_front_fork_child(void) {
         abandon(heap);
     }
     if (!more) return;
+    /* Counts that threads changed in mid-step. */
     hak_caps_recount(hak_front.heap);
+    hak_warm_pool_recount(hak_front.heap == NULL ? NULL : &hak_front.heap->warm);
+    hak_transfer_recount();
     hak_shared_pool_repair(hak_front.heap == NULL ? NULL : &hak_front.heap->warm.owner);
 }

@@ -79,6 +79,12 @@ struct chain hak_transfer_pop_idle(unsigned c) {
 
 uint64_t hak_transfer_bytes(void) { return load_relaxed(&total); }
 
+void hak_transfer_recount(void) {
+    uint64_t bytes = 0;
+    for (unsigned c = 0; c < CLASSES; c++) bytes += depots[c].bytes;
+    store_relaxed(&total, bytes);
+}
+
 void hak_transfer_lock(void) {
     for (unsigned c = 0; c < CLASSES; c++) lock_acquire(&depots[c].lock);
 }

@@ -29,6 +29,8 @@ uint64_t hak_transfer_bytes(void);
 /* Around fork: all classes' locks, in ascending order. */
 void hak_transfer_lock(void);
 void hak_transfer_unlock(void);
+/* In a forked child: bytes are what the chains hold. */
+void hak_transfer_recount(void);
 #ifdef __cplusplus
 }
 #endif

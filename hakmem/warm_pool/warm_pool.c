@@ -249,8 +249,12 @@ void hak_warm_pool_release(struct warm_pool *wp) {
     close_pending(wp);
 }
 
+void hak_warm_pool_recount(const struct warm_pool *mine) {
+    store_relaxed(&empties_of_all, mine == NULL ? 0 : mine->empties);
+}
+
 void hak_warm_pool_abandon(struct warm_pool *wp) {
-    forget_empties(wp);
+    wp->empties = 0;
     hak_shared_pool_orphan_all(&wp->owner);
     hak_slab_close_pending(&wp->owner);
 }

@@ -55,6 +55,8 @@ void hak_warm_pool_release(struct warm_pool *wp);
 /* The same after a fork, for a thread that stopped in mid-step: its lists are not trusted.
  * hak_shared_pool_repair must follow. */
 void hak_warm_pool_abandon(struct warm_pool *wp);
+/* After that: `mine`, or NULL, is the only one left. */
+void hak_warm_pool_recount(const struct warm_pool *mine);
 #ifdef __cplusplus
 }
 #endif

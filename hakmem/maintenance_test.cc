@@ -1,0 +1,51 @@
+/* The maintenance thread finds a mistake while it holds the pool's lock: the program's handler,
+ * which runs in it, may allocate and free. */
+#include "hakmem/maintenance.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "hakmem/base/misuse.h"
+#include "hakmem/config/options.h"
+#include "hakmem/hakmem.h"
+#include "hakmem/slab/slab.h"
+
+namespace {
+
+std::atomic<int> called{0}, returned{0};
+
+void allocate_in_handler(const struct hak_error *) {
+    called++;
+    hak_free(hak_malloc(100));
+    void *large = hak_malloc(3 << 20);
+    hak_free(large);
+    returned++;
+}
+
+TEST(Maintenance, AnErrorHandlerMayAllocate) {
+    hak_misuse_set_policy(nullptr, true, false);
+    hak_set_error_handler(allocate_in_handler);
+    void *block = hak_malloc(100), *other = hak_malloc(100);
+    hak_thread_idle(); /* nobody's slab now, with two blocks outside */
+    /* Two threads freed the block at the same time: each found it live. */
+    struct slab *slab = hak_slab_of(block);
+    unsigned w;
+    uint64_t bit;
+    ASSERT_EQ(hak_slab_find(slab, block, &w, &bit), SLAB_OK);
+    ASSERT_EQ(hak_slab_give_remote(block), SLAB_OK);
+    slab_superslab(slab)->free_bits[slab->index][w] |= bit;
+    hak_options.maintenance = 1;
+    hak_options.maintenance_ms = 100;
+    hak_maintenance_start();
+    for (int i = 0; i < 1000 && returned == 0; i++) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    EXPECT_EQ(called, 1);
+    ASSERT_EQ(returned, 1);
+    hak_free(other);
+}
+
+} // namespace

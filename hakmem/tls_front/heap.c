@@ -14,6 +14,7 @@ static struct {
     struct heap *all, *free;
     uint64_t cookie;
     uint64_t live; /* read without the lock too */
+    bool without;  /* a thread that had no heap freed a block; without the lock */
 } heaps;
 
 static void set_divisor(struct list_pair *list, unsigned c) {
@@ -89,6 +90,9 @@ bool hak_front_is_marked(const void *block) {
 
 bool hak_front_mark(void *block) {
     uint64_t cookie = load_relaxed(&heaps.cookie);
+    if (hak_front.heap == NULL && !load_relaxed(&heaps.without)) {
+        store_relaxed(&heaps.without, true);
+    }
     /* Whose the address is, is not known yet: only a block's start is written to. */
     struct slab *slab = hak_slab_of(block);
     unsigned w;
@@ -169,8 +173,8 @@ static void abandon(struct heap *heap) {
 }
 
 void hak_front_fork_child(void) {
-    /* Other heaps, or their traces, or those of a thread that had none: it only purged. */
-    bool more = hak_shared_pool_is_purging();
+    /* Other heaps, or their traces, or those of threads that had none: they purged or freed. */
+    bool more = heaps.without || hak_shared_pool_is_purging();
     for (struct heap *heap = heaps.all; heap != NULL; heap = heap->next_all) {
         more |= heap != hak_front.heap;
         if (!heap->in_use || heap == hak_front.heap) continue;

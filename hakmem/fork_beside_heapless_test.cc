@@ -1,5 +1,5 @@
-/* A program forks while a thread that never allocated purges: its child has what was being purged.
- * The program has one heap, so this is a process of its own. */
+/* A program forks while a thread that never allocated purges or frees: its child has what was in
+ * motion. The program has one heap, so this is a process of its own. */
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,6 +10,7 @@
 
 #include "hakmem/hakmem.h"
 #include "hakmem/os_backend/os_backend.h"
+#include "hakmem/slab/slab.h"
 
 namespace {
 
@@ -86,6 +87,22 @@ TEST(ForkBesidePurge, TheChildHasTheOrphan) {
     hak_thread_idle();
     fork_in_purge(1, kept);
     for (void *b : kept) hak_free(b);
+}
+
+/* A thread without a heap stops between its two steps: the block's bit is set, and the slab's owner
+ * not told yet. */
+TEST(ForkBesideAFree, TheChildHasTheBlock) {
+    void *block = hak_malloc(200);
+    struct slab *slab = hak_slab_of(block);
+    std::thread([block] { hak_free(block); }).join();
+    ASSERT_EQ(hak_slab_take_pending(slab->owner), slab);
+    pid_t child = fork();
+    if (child == 0) _exit(hak_slab_take_pending(slab->owner) == slab ? 0 : 1);
+    hak_slab_push_pending(slab);
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status)) << status;
+    EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 } // namespace

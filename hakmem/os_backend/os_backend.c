@@ -117,7 +117,7 @@ bool hak_os_unmap(void *base, size_t bytes) {
 }
 
 bool hak_os_purge(void *base, size_t bytes) {
-    if (hak_os_refused(OS_PURGE) || !hak_os_can_purge(base, bytes)) return false;
+    if (hak_os_refused(OS_PURGE) || !hak_os_can_purge()) return false;
     int saved = errno;
     bool ok = madvise(base, bytes, hak_options.mlock ? MADV_DONTNEED_LOCKED : MADV_DONTNEED) == 0;
     errno = saved;

@@ -61,7 +61,6 @@ void *hak_os_map_hugetlb(size_t bytes, size_t align) {
     return base;
 }
 
-bool hak_os_can_purge(const void *base, size_t bytes) {
-    bool whole = (((uintptr_t)base | bytes) & (HUGE_PAGE_BYTES - 1)) == 0;
-    return whole || !load_relaxed(&any_hugetlb);
-}
+/* Not even whole ones: before Linux 6.9 a page that goes takes its reservation along, and whoever
+ * touches it again may get SIGBUS. Their address space goes instead. */
+bool hak_os_can_purge(void) { return !load_relaxed(&any_hugetlb); }

@@ -15,8 +15,8 @@ void hak_os_apply_options(void *base, size_t bytes);
 /* HAKMEM_HUGETLB: a mapping of the system's huge pages, which are reserved for it. NULL: not of
  * this size or alignment, or there are not enough. */
 void *hak_os_map_hugetlb(size_t bytes, size_t align);
-/* Its pages can go: the system's huge pages go as a whole only. */
-bool hak_os_can_purge(const void *base, size_t bytes);
+/* Pages can go: the system's huge pages go with their mapping only. */
+bool hak_os_can_purge(void);
 #ifdef __cplusplus
 }
 #endif

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "hakmem/hakmem.h"
+#include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/slab/slab.h"
 
@@ -99,6 +100,21 @@ TEST(ForkBesideAFree, TheChildHasTheBlock) {
     pid_t child = fork();
     if (child == 0) _exit(hak_slab_take_pending(slab->owner) == slab ? 0 : 1);
     hak_slab_push_pending(slab);
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status)) << status;
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+/* A thread stops while its request is counted and not there yet. */
+TEST(ForkBesideAFree, TheChildCountsWhatThereIs) {
+    hak_free(hak_malloc(200));
+    std::thread([] { hak_free(hak_malloc(200)); }).join();
+    size_t before = hak_budget_used();
+    hak_budget_add(100 << 20);
+    pid_t child = fork();
+    if (child == 0) _exit(hak_budget_used() <= before ? 0 : 1);
+    hak_budget_give(100 << 20);
     int status = -1;
     ASSERT_EQ(waitpid(child, &status, 0), child);
     EXPECT_TRUE(WIFEXITED(status)) << status;

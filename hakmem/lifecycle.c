@@ -99,7 +99,7 @@ static void fork_child(void) {
     /* A thread that is gone may have been making the key. */
     store_relaxed(&key_lock.state, 0u);
     hak_os_discard_fork_child();
-    hak_front_fork_child();
+    if (hak_front_fork_child()) hak_limit_recount();
     if (hak_front.busy == 1) hak_front.busy = 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     hak_maintenance_start();

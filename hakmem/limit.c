@@ -5,8 +5,11 @@
 #include "hakmem/base/text.h"
 #include "hakmem/config/options.h"
 #include "hakmem/hakmem.h"
+#include "hakmem/large/large.h"
 #include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/cgroup.h"
+#include "hakmem/os_backend/os_backend.h"
+#include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/tls_front/tls_front.h"
 
 static hak_limit_callback callback;
@@ -38,6 +41,11 @@ static size_t percent_of_what_there_is(uint64_t percent) {
         hak_text_write(&t, STDERR_FILENO);
     }
     return bytes / 100 * percent;
+}
+
+void hak_limit_recount(void) {
+    hak_budget_recount(hak_shared_pool_resident_bytes() + hak_large_mapped_bytes() +
+                       hak_os_meta_bytes());
 }
 
 void hak_limit_init(void) {

@@ -6,6 +6,9 @@
 
 /* Sets what HAKMEM_LIMIT asks for. Called once, at start. */
 void hak_limit_init(void);
+/* In a forked child: counts anew what the limit bounds. Other threads had changed the count and not
+ * yet what it counts, or the other way round. */
+void hak_limit_recount(void);
 /* There is no memory for a request of `bytes`: asks the program's callback. True: try again. */
 bool hak_limit_ask(size_t bytes);
 

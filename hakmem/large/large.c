@@ -181,6 +181,13 @@ void *hak_large_resize(void *block, uint32_t word, size_t bytes) {
 
 size_t hak_large_trim(size_t keep) { return hak_large_cache_trim(keep); }
 
+size_t hak_large_mapped_bytes(void) {
+    uint64_t bytes_of[LARGE_KIND_MASK + 1], bytes = 0;
+    hak_large_record_sums(bytes_of);
+    for (unsigned i = 0; i <= LARGE_KIND_MASK; i++) bytes += bytes_of[i];
+    return bytes;
+}
+
 bool hak_large_agrees(void) { return hak_large_cache_agrees(); }
 
 void hak_large_tick(uint64_t now) {

@@ -39,6 +39,8 @@ void hak_large_tick(uint64_t now);
  * unmapped. */
 size_t hak_large_trim(size_t keep);
 
+/* Of all mappings, also of those that change hands. */
+size_t hak_large_mapped_bytes(void);
 /* Every count of the cache agrees with what it counts. */
 bool hak_large_agrees(void);
 

@@ -21,6 +21,7 @@ bool hak_budget_take(size_t bytes) {
 
 void hak_budget_add(size_t bytes) { fetch_add_relaxed(&used, bytes); }
 void hak_budget_give(size_t bytes) { fetch_sub_relaxed(&used, bytes); }
+void hak_budget_recount(size_t bytes) { store_relaxed(&used, bytes); }
 size_t hak_budget_used(void) { return load_relaxed(&used); }
 
 size_t hak_budget_left(void) {

@@ -14,6 +14,8 @@ bool hak_budget_take(size_t bytes);
 /* Counts `bytes`, whatever the limit is. */
 void hak_budget_add(size_t bytes);
 void hak_budget_give(size_t bytes);
+/* So many are counted from now on. While nobody else counts. */
+void hak_budget_recount(size_t bytes);
 /* Bytes that are counted now. */
 size_t hak_budget_used(void);
 /* Bytes that may be taken; SIZE_MAX without a limit. */

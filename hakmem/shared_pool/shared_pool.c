@@ -128,7 +128,10 @@ struct slab *hak_shared_pool_take(unsigned c, struct slab_owner *owner) {
     slab = hak_prewarm_lazy(c) ? hak_orphans_take(c, owner) : take_near(c, owner, &stage);
     hak_purge_taken();
     hak_pool_release();
-    if (slab != NULL) fetch_add_relaxed(&hak_pool.stage[stage], 1u);
+    if (slab == NULL) return NULL;
+    /* An orphan that came just now may be listed before those that were made. */
+    if (HAK_UNLIKELY(slab->checked)) hak_slab_restore_marks(slab, owner->cookie);
+    fetch_add_relaxed(&hak_pool.stage[stage], 1u);
     return slab;
 }
 
@@ -154,6 +157,16 @@ bool hak_shared_pool_agrees(void) {
     bool agrees = hak_superslabs_agree(&hak_pool.all);
     hak_pool_release();
     return agrees;
+}
+
+size_t hak_shared_pool_resident_bytes(void) {
+    size_t units = 0;
+    hak_pool_acquire();
+    for (struct superslab *ss = hak_pool.all.all; ss != NULL; ss = ss->next) {
+        units += popcount(ss->resident);
+    }
+    hak_pool_release();
+    return units * SLAB_BYTES;
 }
 
 void hak_shared_pool_stats(struct shared_pool_stats *out) {

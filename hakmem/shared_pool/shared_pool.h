@@ -84,6 +84,8 @@ size_t hak_shared_pool_release_address_space(void);
 /* Every count agrees with what it counts, and every slab with itself. Only while no thread is in
  * the allocator. */
 bool hak_shared_pool_agrees(void);
+/* Of slabs in use and of empty ones that keep their pages. */
+size_t hak_shared_pool_resident_bytes(void);
 void hak_shared_pool_stats(struct shared_pool_stats *out);
 /* Around fork: no superslab is in mid-change in between. */
 void hak_shared_pool_lock(void);

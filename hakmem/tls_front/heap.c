@@ -172,7 +172,7 @@ static void abandon(struct heap *heap) {
     retire(heap);
 }
 
-void hak_front_fork_child(void) {
+bool hak_front_fork_child(void) {
     /* Other heaps, or their traces, or those of threads that had none: they purged or freed. */
     bool more = heaps.without || hak_shared_pool_is_purging();
     for (struct heap *heap = heaps.all; heap != NULL; heap = heap->next_all) {
@@ -180,10 +180,11 @@ void hak_front_fork_child(void) {
         if (!heap->in_use || heap == hak_front.heap) continue;
         abandon(heap);
     }
-    if (!more) return;
+    if (!more) return false;
     /* Counts that threads changed in mid-step. */
     hak_caps_recount(hak_front.heap);
     hak_warm_pool_recount(hak_front.heap == NULL ? NULL : &hak_front.heap->warm);
     hak_transfer_recount();
     hak_shared_pool_repair(hak_front.heap == NULL ? NULL : &hak_front.heap->warm.owner);
+    return true;
 }

@@ -142,10 +142,11 @@ struct front_stats {
 /* Sums over all threads, living and ended; `c` < CLASSES: of that class only. */
 void hak_front_stats(struct front_stats *out, unsigned c);
 
-/* Around fork. `child`: gives the other threads' slabs to whoever wants them. */
+/* Around fork. `child`: gives the other threads' slabs to whoever wants them; true: there were
+ * others. */
 void hak_front_lock(void);
 void hak_front_unlock(void);
-void hak_front_fork_child(void);
+bool hak_front_fork_child(void);
 
 #ifdef __cplusplus
 }

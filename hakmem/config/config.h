@@ -52,7 +52,7 @@
  * for classes that rest; a class is cold again when its lists have not changed in FRONT_REST_SWEEPS
  * of them. */
 #define FRONT_LOOK_CALLS 16
-#define FRONT_SWEEP_LOOKS 256
+#define FRONT_SWEEP_LOOKS 64
 #define FRONT_SWEEP_MS 500
 #define FRONT_REST_SWEEPS 2
 /* What nobody wants any more goes back at most so often, in whatever thread looks at the clock. */

@@ -214,8 +214,13 @@ void hak_front_free(void *block, unsigned c) {
         return;
     }
     if (list->room <= 0) {
+        list->room = 0;       /* the hot path counted on below it */
+        if (list->cold > 0) { /* no slow call that counts: a long run of frees is no long time */
+            heap->use[c].rested = 0;
+            free_cold(heap, block, c);
+            return;
+        }
         if (cap_called(heap, c)) look_at_clock(heap);
-        list->room = 0; /* the hot path counted on below it */
         if (list->cap == 0) {
             free_cold(heap, block, c);
             return;

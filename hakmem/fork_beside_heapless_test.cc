@@ -8,7 +8,9 @@
 #include <thread>
 #include <vector>
 
+#include "hakmem/config/options.h"
 #include "hakmem/hakmem.h"
+#include "hakmem/large/large.h"
 #include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/slab/slab.h"
@@ -115,6 +117,33 @@ TEST(ForkBesideAFree, TheChildCountsWhatThereIs) {
     pid_t child = fork();
     if (child == 0) _exit(hak_budget_used() <= before ? 0 : 1);
     hak_budget_give(100 << 20);
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status)) << status;
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+/* A thread stops while it purges the large block that it freed. */
+TEST(ForkBesideAFree, TheChildHasNoMappingOfNobody) {
+    hak_trim(0);
+    size_t before = hak_large_mapped_bytes();
+    hak_options.large_cache_mb = 0;
+    void *block = hak_malloc(4 << 20);
+    ASSERT_NE(block, nullptr);
+    purges = 0;
+    go_on = false;
+    stop_at = 1;
+    hak_os_set_fault(stop_purge);
+    std::thread frees([block] {
+        hak_free(hak_malloc(100));
+        hak_free(block);
+    });
+    while (purges < 1) std::this_thread::yield();
+    pid_t child = fork();
+    if (child == 0) _exit(hak_large_mapped_bytes() == before && hak_large_agrees() ? 0 : 1);
+    go_on = true;
+    frees.join();
+    hak_os_set_fault(nullptr);
     int status = -1;
     ASSERT_EQ(waitpid(child, &status, 0), child);
     EXPECT_TRUE(WIFEXITED(status)) << status;

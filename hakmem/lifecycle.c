@@ -99,7 +99,12 @@ static void fork_child(void) {
     /* A thread that is gone may have been making the key. */
     store_relaxed(&key_lock.state, 0u);
     hak_os_discard_fork_child();
-    if (hak_front_fork_child()) hak_limit_recount();
+    if (hak_front_fork_child()) {
+        /* Without a heap this thread moves mappings in no slow path, and may be at it: a signal
+         * handler forks. */
+        if (hak_front.heap != NULL) hak_large_fork_child();
+        hak_limit_recount();
+    }
     if (hak_front.busy == 1) hak_front.busy = 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     hak_maintenance_start();

@@ -204,3 +204,12 @@ void hak_large_stats(struct large_stats *out) {
 
 void hak_large_lock(void) { hak_large_cache_lock(); }
 void hak_large_unlock(void) { hak_large_cache_unlock(); }
+
+void hak_large_fork_child(void) {
+    struct large *r = large_record(1);
+    for (uint32_t id = 1; r != NULL; r = large_record(++id)) {
+        bool moved = large_kind(load_relaxed(&r->state)) == LARGE_NONE;
+        /* Those that move are in no list, and no word of the program's names them. */
+        if (moved && load_relaxed(&r->base) != NULL) hak_large_cache_drop(r);
+    }
+}

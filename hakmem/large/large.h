@@ -51,6 +51,8 @@ struct large_stats {
 void hak_large_stats(struct large_stats *out);
 void hak_large_lock(void);
 void hak_large_unlock(void);
+/* In a forked child: mappings that other threads were moving go. Not while this one moves any. */
+void hak_large_fork_child(void);
 
 #ifdef __cplusplus
 }

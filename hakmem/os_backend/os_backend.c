@@ -17,6 +17,14 @@
 #include "hakmem/os_backend/discard.h"
 #include "hakmem/os_backend/pages.h"
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define OS_RANDOM_PLACES 0
+#elif defined(__has_feature)
+#define OS_RANDOM_PLACES (!__has_feature(thread_sanitizer) && !__has_feature(memory_sanitizer))
+#else
+#define OS_RANDOM_PLACES 1
+#endif
+
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -90,9 +98,41 @@ static void *map_as_asked(size_t bytes, size_t align) {
     return base;
 }
 
+/* Where the next region is asked for: behind the last one, the first at a random place, also where
+ * the kernel does not randomise. Relaxed: a lost update costs a place. */
+#define PLACE_LEAST ((uint64_t)1 << 40)
+#define PLACE_BITS 46 /* below what any kernel gives; Thread Sanitizer's shadow lies there */
+static uint64_t next_place;
+
+static uint64_t random_place(size_t align) {
+    uint64_t place = hak_os_random() & (((uint64_t)1 << PLACE_BITS) - 1);
+    return (place | PLACE_LEAST) & ~(uint64_t)(align - 1);
+}
+
+/* NULL: not at the place, nor anywhere that is aligned by chance. */
+static void *map_at_place(size_t bytes, size_t align) {
+    if (!OS_RANDOM_PLACES) return NULL;
+    uint64_t place = load_relaxed(&next_place);
+    if (place == 0) place = random_place(align);
+    int saved = errno;
+    void *base = mmap((void *)(uintptr_t)place, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    errno = saved;
+    if (base == MAP_FAILED) return NULL;
+    if (((uintptr_t)base & (align - 1)) != 0 || (uintptr_t)base + bytes > UINT64_C(1)
+                                                                              << ADDRESS_BITS) {
+        hak_os_discard_untouched(base, bytes);
+        return NULL;
+    }
+    store_relaxed(&next_place, (uintptr_t)base + bytes);
+    hak_os_apply_options(base, bytes);
+    return base;
+}
+
 void *hak_os_reserve(size_t bytes, size_t align) {
     if (hak_os_refused(OS_MAP)) return NULL;
     void *base = hak_options.hugetlb ? hak_os_map_hugetlb(bytes, align) : NULL;
+    if (base == NULL) base = map_at_place(bytes, align);
     return base != NULL ? base : map_as_asked(bytes, align);
 }
 

@@ -26,7 +26,8 @@ size_t hak_os_page_bytes(void);
  * at least a page). NULL when the kernel refuses, or the budget. */
 void *hak_os_map(size_t bytes, size_t align);
 bool hak_os_unmap(void *base, size_t bytes);
-/* The same without counting: address space that is cut up and used bit by bit. */
+/* The same without counting: address space that is cut up and used bit by bit. At a random place,
+ * also where the kernel does not randomise, or behind the last one. */
 void *hak_os_reserve(size_t bytes, size_t align);
 bool hak_os_release(void *base, size_t bytes);
 /* Unmaps a range that nobody will ask for again, now or later: what the kernel will not unmap (the

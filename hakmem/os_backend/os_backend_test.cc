@@ -41,6 +41,21 @@ class OsBackend : public testing::Test {
     size_t page_ = 0;
 };
 
+TEST_F(OsBackend, ARegionLiesBehindTheLastOne) {
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+    GTEST_SKIP() << "a sanitizer's shadow may lie there";
+#endif
+    char *first = static_cast<char *>(hak_os_reserve(8 * MiB, 2 * MiB));
+    char *second = static_cast<char *>(hak_os_reserve(4 * MiB, 2 * MiB));
+    ASSERT_NE(first, nullptr);
+    EXPECT_EQ(second, first + 8 * MiB);
+    EXPECT_GE(reinterpret_cast<uintptr_t>(first), uint64_t{1} << 40);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(first) % (2 * MiB), 0u);
+    first[8 * MiB - 1] = second[0] = 1;
+    EXPECT_TRUE(hak_os_release(first, 8 * MiB));
+    EXPECT_TRUE(hak_os_release(second, 4 * MiB));
+}
+
 TEST_F(OsBackend, PagesAreAPowerOfTwo) {
     EXPECT_GE(page_, 4096u);
     EXPECT_TRUE(is_power_of_two(page_));

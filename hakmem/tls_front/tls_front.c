@@ -41,7 +41,6 @@ static void return_idle_chains(struct heap *heap) {
     }
 }
 
-/* This thread's sweep, and what is to be done for all threads, where their time has come. */
 bool hak_front_claim_tick(uint64_t now) {
     /* Of all threads; relaxed: who wins does the work. */
     static uint64_t next_tick_ms;
@@ -49,11 +48,14 @@ bool hak_front_claim_tick(uint64_t now) {
     return (int64_t)(now - due) >= 0 && cas_acq_rel(&next_tick_ms, &due, now + TICK_MS);
 }
 
-static HAK_COLD void look_at_clock(struct heap *heap) {
+/* This thread's sweep, and what is to be done for all threads, where their time has come.
+ * `counts`: the slow calls since the last look bring the sweep nearer. */
+static HAK_COLD void look_at_clock(struct heap *heap, bool counts) {
     static uint32_t ticks;
     uint64_t now = clock_ms();
     heap->caps.until_look = FRONT_LOOK_CALLS;
-    if (++heap->caps.looks >= FRONT_SWEEP_LOOKS || now - heap->caps.swept_ms >= FRONT_SWEEP_MS) {
+    heap->caps.looks += counts;
+    if (heap->caps.looks >= FRONT_SWEEP_LOOKS || now - heap->caps.swept_ms >= FRONT_SWEEP_MS) {
         heap->caps.looks = 0;
         heap->caps.swept_ms = now;
         sweep(heap);
@@ -112,7 +114,7 @@ static HAK_NOINLINE void *refill(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
     void *block = NULL;
     count_add(&heap->refills, 1);
-    if (cap_called(heap, c)) look_at_clock(heap);
+    if (cap_called(heap, c)) look_at_clock(heap, true);
     if (list->give != NULL) { /* 1. what this thread freed */
         int few = list->cap - list->room;
         swap(heap, c);
@@ -214,13 +216,9 @@ void hak_front_free(void *block, unsigned c) {
         return;
     }
     if (list->room <= 0) {
-        list->room = 0;       /* the hot path counted on below it */
-        if (list->cold > 0) { /* no slow call that counts: a long run of frees is no long time */
-            heap->use[c].rested = 0;
-            free_cold(heap, block, c);
-            return;
-        }
-        if (cap_called(heap, c)) look_at_clock(heap);
+        list->room = 0; /* the hot path counted on below it */
+        /* A long run of frees of a cold class is no long time. */
+        if (cap_called(heap, c)) look_at_clock(heap, list->cold == 0);
         if (list->cap == 0) {
             free_cold(heap, block, c);
             return;

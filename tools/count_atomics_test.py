@@ -46,7 +46,9 @@ class Hakmem(unittest.TestCase):
                                  [arguments[0], steps, *arguments[1:]])
 
     def test_a_hit_has_none(self):
-        self.assertEqual(self.atomics(100, ["lifo", 64]), self.atomics(400, ["lifo", 64]))
+        # A clock's tick may come in between: hundreds of pairs more must not be a hundred more.
+        more = self.atomics(2100, ["lifo", 64]) - self.atomics(100, ["lifo", 64])
+        self.assertLess(more, 100)
 
     def test_each_thread_has_some(self):
         self.assertGreaterEqual(self.atomics(30, ["lives", 64, 10]),

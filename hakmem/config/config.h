@@ -91,7 +91,7 @@
  * second in a row in which they were; and half less of what lies unused from second to second. When
  * no empty slab was wanted for some seconds all that halves each second, down to the last. */
 #define RESIDENT_FREE_BYTES (8 * MiB)
-#define RESIDENT_EXTRA_BYTES (24 * MiB)
+#define RESIDENT_EXTRA_BYTES (8 * MiB)
 #define RESIDENT_QUIET 2
 #define RESIDENT_QUIET_BYTES (1 * MiB)
 /* Units that a tick purges: a call that only wanted a block must not wait for more. */

@@ -93,6 +93,8 @@
 #define RESIDENT_FREE_BYTES (8 * MiB)
 #define RESIDENT_EXTRA_BYTES (8 * MiB)
 #define RESIDENT_QUIET 2
+/* Longer than this without a tick, and what went on before is over. */
+#define PAUSE_MS 400
 #define RESIDENT_QUIET_BYTES (1 * MiB)
 /* Units that a tick purges: a call that only wanted a block must not wait for more. */
 #define PURGE_TICK_UNITS 128

@@ -26,6 +26,7 @@ struct purge_policy {
     unsigned busy;      /* seconds, nearly in a row, in which that was so */
     size_t lowest;      /* fewest resident unused units in this second */
     uint64_t purged_ms; /* when a purge was last done */
+    uint64_t ticked_ms; /* when hak_purge_tick was last called */
     bool wanted;        /* an empty slab was, in this second; set without the lock too */
     unsigned quiet;     /* seconds in a row in which none was */
     bool scarce;        /* address space ran out: empty superslabs are unmapped */

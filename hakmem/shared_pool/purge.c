@@ -25,7 +25,8 @@ static void seconds_pass(struct purge_policy *p, uint64_t seconds) {
 /* More is kept from now on by what was wanted back. A burst and then silence must not leave much
  * behind, as nobody may ever come to look: four times as much only where it goes on for seconds. */
 static void back_off(struct purge_policy *p) {
-    size_t most = RESIDENT_EXTRA_BYTES / SLAB_BYTES << 2 * (p->busy < 8 ? p->busy : 8);
+    unsigned on = p->busy < 2 ? 0 : p->busy < 9 ? p->busy - 1 : 8;
+    size_t most = RESIDENT_EXTRA_BYTES / SLAB_BYTES << 2 * on;
     if (p->extra < most)
         p->extra += p->refaulted < most - p->extra ? p->refaulted : most - p->extra;
     p->backed_off = true;
@@ -34,6 +35,9 @@ static void back_off(struct purge_policy *p) {
 
 void hak_purge_tick(uint64_t now) {
     struct purge_policy *p = &hak_pool.policy;
+    /* Nobody came for a while: what comes now does not go on, it begins. */
+    if ((int64_t)(now - p->ticked_ms) > PAUSE_MS) p->busy = 0;
+    if ((int64_t)(now - p->ticked_ms) > 0) p->ticked_ms = now;
     /* A superslab's worth of purges, and a tenth wanted back: that is not worth waiting for the
      * second to end. */
     if (p->purged >= SLABS_PER_SUPERSLAB && p->refaulted * 10 > p->purged) back_off(p);

@@ -224,9 +224,11 @@ TEST_F(SharedPool, WhatIsWantedBackAgainAndAgainIsKept) {
         std::vector<slab *> slabs;
         uint64_t kept = 0, purged = 0;
         uint64_t now = clock_ms();
-        for (int round = 0; round < 6; round++) {
+        for (int round = 0; round < 9; round++) {
             uint64_t before = hak_os_purged_bytes();
-            hak_shared_pool_tick(now + 1000 * (uint64_t)round); /* it goes on for seconds */
+            for (uint64_t t = 0; t < 1000; t += 100) { /* it goes on for seconds */
+                hak_shared_pool_tick(now + 1000 * (uint64_t)round + t);
+            }
             for (int i = 0; i < 1600; i++) slabs.push_back(take(kSmall)); /* 100 MiB */
             for (slab *s : slabs) hak_shared_pool_give_empty(s);
             slabs.clear();

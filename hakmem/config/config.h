@@ -88,8 +88,9 @@
 
 /* Resident bytes of empty slabs that the shared pool keeps, the stock's included. Where purged
  * slabs are wanted back it keeps so much more, up to the second number; four times that after each
- * second in a row in which they were; and half less of what lies unused from second to second. When
- * no empty slab was wanted for some seconds all that halves each second, down to the last. */
+ * second but the first in which that goes on, without a pause; and half less of what lies unused
+ * from second to second. When no empty slab was wanted for some seconds all that halves each
+ * second, down to the last. */
 #define RESIDENT_FREE_BYTES (8 * MiB)
 #define RESIDENT_EXTRA_BYTES (8 * MiB)
 #define RESIDENT_QUIET 2

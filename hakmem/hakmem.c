@@ -273,13 +273,14 @@ size_t hak_usable_size(const void *block) {
 
 /* No more of the block is waste than a fresh one might have. */
 HAK_INLINE bool rounds_to(size_t size, size_t bytes) {
-    return size <= bytes && bytes - size <= size / 3 + 64;
+    return size <= bytes && (bytes - size <= 64 || bytes - size <= size / 3 + 64);
 }
 
 /* A slab's block stays where it is while at least half of it serves: a copy would cost more than
- * the bytes are worth, and a program that goes on shrinking moves at each halving only. */
+ * the bytes are worth, and a program that goes on shrinking moves at each halving only. Size 0 frees
+ * it. */
 HAK_INLINE bool stays(size_t size, size_t bytes) {
-    return size <= bytes && (size >= bytes / 2 || bytes <= LINE_BYTES);
+    return size <= bytes && (size >= bytes / 2 || bytes <= LINE_BYTES) && size != 0;
 }
 
 /* Set once a block that shrank stayed where it was: blocks may then be of any size above what was
@@ -391,45 +392,33 @@ static HAK_NOINLINE void *realloc_slow(void *block, size_t size) {
     return moved;
 }
 
-/* The block is free, as far as its mark says. */
-HAK_INLINE bool seems_free(const void *block, const struct lists *lists) {
-    return HAK_CHECKS && block_is_marked(block, lists->cookie);
-}
-
-/* A block that stays, in a slab of several units. */
-static HAK_NOINLINE void *realloc_in_run(void *block, size_t size) {
-    struct slab *slab = hak_slab_of(block);
-    unsigned w;
-    uint64_t bit;
-    bool here = slab != NULL && hak_slab_find(slab, block, &w, &bit) == SLAB_OK &&
-                !hak_slab_has(slab, w, bit);
-    if (HAK_UNLIKELY(!here || seems_free(block, hak_front.lists))) return realloc_slow(block, size);
-    note_size(size, hak_size_class[load_relaxed(&slab->class_index)].block_bytes);
+/* The same in a slab of several units. */
+static HAK_NOINLINE void *realloc_in_run(void *block, uint32_t word, size_t size) {
+    const struct lists *lists = hak_front.lists;
+    const struct list_pair *list =
+        (const struct list_pair *)((char *)&lists->none + (word & 0xffff));
+    bool live = !HAK_CHECKS || (starts_medium(list, block, word) && !block_may_be_marked(block));
+    if (HAK_UNLIKELY(!live)) return realloc_slow(block, size);
+    size_t bytes = hak_size_class[word_class(word)].block_bytes;
+    if (!stays(size, bytes)) return realloc_slow(block, size);
+    note_size(size, bytes);
     return block;
 }
 
+/* The commonest reason first: a block that stays, of which no more is asked than free asks. What
+ * looks like a mistake, or has no lists to ask, is looked at in realloc_slow. */
 void *hak_realloc(void *block, size_t size) {
-    /* The commonest reason first: a block that stays. What looks like a mistake, or has no lists to
-     * ask, is looked at in realloc_slow. */
     struct lists *lists = hak_front.lists;
-    uint32_t word = registry_word(block), c = word_class(word);
-    bool listed = lists->end != 0 && c < CLASSES && !word_is_checked(word);
-    if (HAK_UNLIKELY(!listed || size == 0)) return realloc_slow(block, size);
-    const struct size_class *sc = &hak_size_class[c];
-    size_t bytes = sc->block_bytes;
+    uint32_t word = registry_word(block);
+    if (HAK_UNLIKELY(word >= lists->end)) {
+        bool run = (word & (WORD_LARGE | WORD_RUN | WORD_CHECKED)) == WORD_RUN && lists->end != 0;
+        return run ? realloc_in_run(block, word, size) : realloc_slow(block, size);
+    }
+    const struct list_pair *list = (struct list_pair *)((char *)&lists->none + word);
+    bool live = HAK_CHECKS ? starts_block(list, block) && !block_may_be_marked(block) : word != 0;
+    if (HAK_UNLIKELY(!live)) return realloc_slow(block, size);
+    size_t bytes = hak_size_class[word_class(word)].block_bytes;
     if (!stays(size, bytes)) return realloc_slow(block, size);
-    if (HAK_UNLIKELY(sc->span != 1)) return realloc_in_run(block, size);
-    /* A slab of one unit is its own head, and its place is the block's address without the rest. */
-    size_t offset = (uintptr_t)block & (SLAB_BYTES - 1);
-    size_t index = size_class_index(c, offset);
-    bool here = index < sc->capacity && index * bytes == offset;
-    if (HAK_UNLIKELY(!here || seems_free(block, lists))) return realloc_slow(block, size);
-    struct superslab *ss = hak_registry_record(block);
-    if (HAK_UNLIKELY(ss == NULL)) return realloc_slow(block, size);
-    size_t unit = (uintptr_t)block >> SLAB_SHIFT & (SLABS_PER_SUPERSLAB - 1);
-    uint64_t free = load_relaxed(&ss->free_bits[unit][index / 64]) |
-                    load_relaxed(&ss->remote_bits[unit][index / 64]);
-    if (HAK_UNLIKELY((free >> index % 64 & 1) != 0)) return realloc_slow(block, size);
     note_size(size, bytes);
     return block;
 }

@@ -13,6 +13,7 @@ _SOURCES = [
     "//hakmem/large:record.c",
     "//hakmem/os_backend:budget.c",
     "//hakmem/registry:registry.c",
+    "//hakmem/shared_pool:huge.c",
     "//hakmem/shared_pool:orphans.c",
     "//hakmem/shared_pool:prewarm.c",
     "//hakmem/shared_pool:purge.c",

@@ -133,7 +133,9 @@ void *hak_os_reserve(size_t bytes, size_t align) {
     if (hak_os_refused(OS_MAP)) return NULL;
     void *base = hak_options.hugetlb ? hak_os_map_hugetlb(bytes, align) : NULL;
     if (base == NULL) base = map_at_place(bytes, align);
-    return base != NULL ? base : map_as_asked(bytes, align);
+    if (base == NULL) base = map_as_asked(bytes, align);
+    if (HAK_LIKELY(base != NULL)) hak_os_calm_region(base, bytes);
+    return base;
 }
 
 void *hak_os_map(size_t bytes, size_t align) {
@@ -182,13 +184,6 @@ bool hak_os_resize(void *base, size_t from_bytes, size_t to_bytes) {
     if (ok && to_bytes < from_bytes) hak_budget_give(from_bytes - to_bytes);
     if (!ok && to_bytes > from_bytes) hak_budget_give(to_bytes - from_bytes);
     return ok;
-}
-
-void hak_os_ask_huge(void *base, size_t bytes) {
-    if (hak_options.thp == THP_NEVER || hak_os_refused(OS_HUGE)) return;
-    int saved = errno;
-    madvise(base, bytes, MADV_HUGEPAGE);
-    errno = saved;
 }
 
 /* The word at `address` is `word`, whatever is mapped there: only the kernel may look. */

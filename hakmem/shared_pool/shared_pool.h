@@ -41,8 +41,9 @@ struct shared_pool_stats {
 extern "C" {
 #endif
 
-/* A slab of class `c` with free blocks, owned by `owner`. NULL: out of memory. */
-struct slab *hak_shared_pool_take(unsigned c, struct slab_owner *owner);
+/* A slab of class `c` with free blocks, owned by `owner`. NULL: out of memory. `grows`: the owner
+ * has several of the class, which are full; the slab will be, too. */
+struct slab *hak_shared_pool_take(unsigned c, struct slab_owner *owner, bool grows);
 /* The same from the partial stage only: never maps, never carves. */
 struct slab *hak_shared_pool_take_partial(unsigned c, struct slab_owner *owner);
 /* Slabs of class `c` in the partial stage. A glance, without the lock. */

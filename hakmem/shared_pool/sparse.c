@@ -33,7 +33,9 @@ static void purge_one(struct slab *slab) {
     hak_orphans_remove(slab);
     hak_slab_set_owner(slab, &hak_pool.purger);
     hak_pool.purging = true;
+    bool split = hak_huge_ends(slab_superslab(slab));
     hak_pool_release();
+    if (HAK_UNLIKELY(split)) hak_os_split_huge(slab_superslab(slab)->base, SUPERSLAB_BYTES);
     hak_slab_collect(slab);
     if (slab->out != 0) purge_pages(slab);
     hak_pool_acquire();

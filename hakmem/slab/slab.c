@@ -233,16 +233,18 @@ enum slab_result hak_slab_give(struct slab *slab, void *block) {
     return SLAB_OK;
 }
 
-/* What does not change from block to block is read once: this is where a thread that frees much
- * spends its time. */
+/* This is where a thread that frees much spends its time. What does not change from block to block
+ * is read once, and a word of bits stays in a register while blocks of it come: a load would wait
+ * for the store before it. */
 void *hak_slab_give_list(struct slab *slab, void *head, size_t *count, uint64_t cookie,
                          enum slab_result *result) {
     char *base = slab_base(slab);
-    size_t bytes = (size_t)slab->span * SLAB_BYTES, block_bytes;
+    size_t bytes = (size_t)slab->span * SLAB_BYTES;
     uint64_t *local = free_bits(slab), *remote = remote_bits(slab);
     uint64_t reciprocal = hak_size_class[slab->class_index].reciprocal;
-    unsigned given = 0, low = slab->low, capacity = slab->capacity;
-    block_bytes = hak_size_class[slab->class_index].block_bytes;
+    size_t block_bytes = hak_size_class[slab->class_index].block_bytes, at = slab->low, low = at;
+    uint64_t here = load_relaxed(&local[at]), there = load_relaxed(&remote[at]);
+    unsigned given = 0, capacity = slab->capacity;
     *result = SLAB_OK;
     for (; head != NULL; given++) {
         size_t offset = (size_t)((char *)head - base);
@@ -253,8 +255,14 @@ void *hak_slab_give_list(struct slab *slab, void *head, size_t *count, uint64_t 
             *result = SLAB_INTERIOR;
             break;
         }
-        uint64_t free = load_relaxed(&local[index / 64]);
-        if (HAK_UNLIKELY(((free | load_relaxed(&remote[index / 64])) & bit) != 0)) {
+        if (index / 64 != at) {
+            store_relaxed(&local[at], here);
+            at = index / 64;
+            here = load_relaxed(&local[at]);
+            there = load_relaxed(&remote[at]);
+            if (at < low) low = at;
+        }
+        if (HAK_UNLIKELY(((here | there) & bit) != 0)) {
             *result = SLAB_DOUBLE_FREE;
             break;
         }
@@ -263,10 +271,10 @@ void *hak_slab_give_list(struct slab *slab, void *head, size_t *count, uint64_t 
             *result = SLAB_CORRUPTED;
             break;
         }
-        store_relaxed(&local[index / 64], free | bit);
-        if (index / 64 < low) low = (unsigned)index / 64;
+        here |= bit;
         head = next;
     }
+    store_relaxed(&local[at], here);
     slab->low = (uint8_t)low;
     store_relaxed(&slab->out, (uint16_t)(slab->out - given));
     *count += given;

@@ -74,6 +74,7 @@ struct superslab {
     uint64_t freed_ms;           /* when it became empty */
     bool cached;                 /* in the LRU cache */
     bool mapped;                 /* has address space */
+    bool huge;                   /* the kernel is asked for huge pages there */
     int8_t node;                 /* memory node that its pages prefer; -1: none */
     struct slab slabs[SLABS_PER_SUPERSLAB];
     uint64_t free_bits[SLABS_PER_SUPERSLAB][BITMAP_WORDS];

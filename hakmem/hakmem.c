@@ -13,12 +13,14 @@
 #include <string.h>
 
 #include "hakmem/base/misuse.h"
+#include "hakmem/guarded.h"
 #include "hakmem/hot_path.h"
 #include "hakmem/large/large.h"
 #include "hakmem/lifecycle.h"
 #include "hakmem/limit.h"
 #include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/os_backend.h"
+#include "hakmem/raw.h"
 #include "hakmem/shared_pool/shared_pool.h"
 
 #define VERSION "hakmem 0.1.0"
@@ -27,9 +29,18 @@ const char *hak_version(void) { return VERSION; }
 
 /* ---- Allocating ----------------------------------------------------------------------------- */
 
+/* Until it is known whether blocks are guarded each must be, so no call may find lists. */
+static void hide_lists_until_options(void) {
+    if (HAK_LIKELY(load_acquire(&hak_guard) != GUARD_UNREAD)) return;
+    hak_front_hide(true);
+    /* They were read meanwhile. */
+    if (load_acquire(&hak_guard) == GUARD_OFF) hak_front_hide(false);
+}
+
 /* Enters a slow path with a heap. False: the call must be served aside. */
 static bool enter_with_heap(void) {
     if (HAK_UNLIKELY(hak_front.heap == NULL)) {
+        hide_lists_until_options();
         if (!hak_front_start()) return false;
         hak_lifecycle_thread_started();
     }
@@ -73,6 +84,7 @@ static size_t needed(size_t size, size_t align) {
 
 /* Out of memory: everything that is free goes back, so that what is asked for may fit. */
 static void reclaim(size_t bytes) {
+    if (guard_is_on()) hak_guarded_flush();
     if (!front_enter()) return;
     hak_front_drain_transfer();
     hak_front_flush();
@@ -86,7 +98,7 @@ static void reclaim(size_t bytes) {
     front_leave();
 }
 
-static void *allocate(size_t size, size_t align, bool *zero) {
+void *hak_raw_alloc(size_t size, size_t align, bool *zero) {
     /* What no address space could hold is not worth giving anything back for. */
     if (HAK_LIKELY((size | align) >> ADDRESS_BITS == 0)) {
         void *block = allocate_once(size, align, zero);
@@ -102,6 +114,7 @@ static void *allocate(size_t size, size_t align, bool *zero) {
 }
 
 void *hak_malloc_slow(size_t size) {
+    if (guard_is_on()) return hak_guarded_alloc(BLOCK_MIN, size);
     if (HAK_UNLIKELY(size > MEDIUM_MAX)) {
         void *block = hak_large_take(size);
         if (HAK_LIKELY(block != NULL)) return block;
@@ -117,27 +130,37 @@ void *hak_malloc_slow(size_t size) {
         }
     }
     bool zero = false;
-    return allocate(size, BLOCK_MIN, &zero);
+    return hak_raw_alloc(size, BLOCK_MIN, &zero);
 }
 
 void *hak_aligned_slow(size_t align, size_t size) {
+    if (guard_is_on()) return hak_guarded_alloc(align, size);
     bool zero = false;
-    return allocate(size, align, &zero);
+    return hak_raw_alloc(size, align, &zero);
 }
 
 void *hak_malloc(size_t size) { return hot_malloc(size); }
+
+static HAK_NOINLINE void *calloc_slow(size_t bytes) {
+    if (guard_is_on()) return hak_guarded_calloc(bytes);
+    if (bytes <= SMALL_MAX) {
+        void *small = hak_malloc_slow(bytes);
+        return small == NULL ? NULL : memset(small, 0, bytes);
+    }
+    bool zero = true;
+    void *block = hak_raw_alloc(bytes, BLOCK_MIN, &zero);
+    if (block == NULL || zero) return block;
+    return memset(block, 0, bytes);
+}
 
 void *hak_calloc(size_t count, size_t size) {
     size_t bytes;
     if (HAK_UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) bytes = SIZE_MAX;
     if (HAK_LIKELY(bytes <= SMALL_MAX)) {
-        void *block = hot_malloc(bytes);
-        return block == NULL ? NULL : memset(block, 0, bytes);
+        void *block = hot_take(bytes);
+        if (HAK_LIKELY(block != NULL)) return memset(block, 0, bytes);
     }
-    bool zero = true;
-    void *block = allocate(bytes, BLOCK_MIN, &zero);
-    if (block == NULL || zero) return block;
-    return memset(block, 0, bytes);
+    return calloc_slow(bytes);
 }
 
 void *hak_aligned_alloc(size_t alignment, size_t size) {
@@ -160,28 +183,22 @@ int hak_posix_memalign(void **out, size_t alignment, size_t size) {
 
 /* ---- Freeing -------------------------------------------------------------------------------- */
 
-/* What the program did to an address that is no block, or no longer one. */
-struct verb {
-    enum hak_error_kind kind;
-    const char *what;
-};
-static const struct verb FREE = {HAK_ERROR_INVALID_FREE, "invalid free"};
-static const struct verb REALLOC = {HAK_ERROR_INVALID_REALLOC, "invalid realloc"};
-static const struct verb USABLE_SIZE = {HAK_ERROR_INVALID_USABLE_SIZE, "invalid usable_size"};
+const struct verb hak_verb_free = {HAK_ERROR_INVALID_FREE, "invalid free"};
+const struct verb hak_verb_realloc = {HAK_ERROR_INVALID_REALLOC, "invalid realloc"};
+const struct verb hak_verb_usable_size = {HAK_ERROR_INVALID_USABLE_SIZE, "invalid usable_size"};
 
-static HAK_COLD void report_freed(const void *block, const struct verb *verb, size_t bytes) {
+HAK_COLD void hak_raw_report_freed(const void *block, const struct verb *verb, size_t bytes) {
     bool twice = verb->kind == HAK_ERROR_INVALID_FREE;
     hak_misuse(twice ? HAK_ERROR_DOUBLE_FREE : verb->kind, twice ? "double free" : verb->what,
                block, bytes, ADVICE_DOUBLE_FREE);
 }
 
-/* The word of a block that the program names; 0: it can be none, as was reported. */
-static uint32_t word_of(const void *block, const struct verb *verb) {
+uint32_t hak_raw_word(const void *block, const struct verb *verb) {
     uint32_t word = registry_word(block);
     if (HAK_LIKELY(word != 0 && word != WORD_UNUSED)) return word;
     /* In a slab without blocks there was one once, most likely. */
     if (word == WORD_UNUSED || hak_large_was_freed(block)) {
-        report_freed(block, verb, 0);
+        hak_raw_report_freed(block, verb, 0);
     } else {
         hak_misuse(verb->kind, verb->what, block, 0, ADVICE_FOREIGN);
     }
@@ -191,7 +208,7 @@ static uint32_t word_of(const void *block, const struct verb *verb) {
 /* Large blocks, calls that are served aside, and mistakes. */
 static HAK_NOINLINE void free_rarely(void *block) {
     if (block == NULL) return;
-    uint32_t word = word_of(block, &FREE);
+    uint32_t word = hak_raw_word(block, &hak_verb_free);
     if (word == 0) return;
     bool large = word_is_large(word);
     bool aside = hak_front.heap == NULL && hak_front.asides < FRONT_ASIDE_FREES;
@@ -214,7 +231,7 @@ static HAK_NOINLINE void free_rarely(void *block) {
     front_leave();
 }
 
-static HAK_NOINLINE void free_into_front(void *block, uint32_t word) {
+HAK_NOINLINE void hak_raw_free(void *block, uint32_t word) {
     uint32_t c = word_class(word);
     bool listed = c < CLASSES && !word_is_checked(word);
     if (HAK_LIKELY(listed && hak_front.heap != NULL) && front_enter()) {
@@ -226,24 +243,44 @@ static HAK_NOINLINE void free_into_front(void *block, uint32_t word) {
     free_rarely(block);
 }
 
-void hak_free_slow(void *block, uint32_t word) {
+static const char DELETE_SIZE[] = "wrong size in operator delete";
+
+HAK_INLINE void free_unguarded(void *block, uint32_t word) {
     bool run = (word & (WORD_LARGE | WORD_RUN | WORD_CHECKED)) == WORD_RUN;
     if (run && HAK_LIKELY(front_push_medium(block, word))) return;
-    free_into_front(block, word);
+    hak_raw_free(block, word);
+}
+
+void hak_free_slow(void *block, uint32_t word) {
+    if (guard_is_on()) {
+        hak_guarded_free(block, KIND_MALLOC);
+        return;
+    }
+    free_unguarded(block, word);
+}
+
+void hak_delete_slow(void *block, uint32_t word, enum block_kind kind, size_t size) {
+    if (!guard_is_on()) {
+        free_unguarded(block, word);
+    } else if (size == NO_SIZE) {
+        hak_guarded_free(block, kind);
+    } else {
+        hak_guarded_free_sized(block, size, kind, DELETE_SIZE);
+    }
 }
 
 void hak_free(void *block) { hot_free(block); }
 
-/* A live block's usable bytes; 0 when `block` is none, as was reported. */
-static size_t block_bytes_of(const void *block, uint32_t word, const struct verb *verb) {
+size_t hak_raw_bytes(const void *block, uint32_t word, const struct verb *verb) {
     if (word == 0) return 0;
     if (word_is_large(word)) {
         size_t bytes = hak_large_usable(block, word);
         if (HAK_LIKELY(bytes != 0)) return bytes;
         if (hak_large_was_freed(block)) {
-            report_freed(block, verb, 0);
+            hak_raw_report_freed(block, verb, 0);
         } else {
-            hak_misuse(verb->kind, verb->what, block, 0, "the address lies inside a large block");
+            hak_misuse(verb->kind, verb->what, block, 0,
+                       "the address lies inside a large block; free what malloc returned");
         }
         return 0;
     }
@@ -257,7 +294,7 @@ static size_t block_bytes_of(const void *block, uint32_t word, const struct verb
     }
     bool marked = HAK_CHECKS && hak_front_is_marked(block);
     if (HAK_UNLIKELY(hak_slab_has(slab, w, bit) || marked)) {
-        report_freed(block, verb, bytes);
+        hak_raw_report_freed(block, verb, bytes);
         return 0;
     }
     return bytes;
@@ -265,8 +302,9 @@ static size_t block_bytes_of(const void *block, uint32_t word, const struct verb
 
 size_t hak_usable_size(const void *block) {
     if (block == NULL) return 0;
-    uint32_t word = word_of(block, &USABLE_SIZE);
-    size_t bytes = block_bytes_of(block, word, &USABLE_SIZE);
+    if (guard_is_on()) return hak_guarded_usable(block);
+    uint32_t word = hak_raw_word(block, &hak_verb_usable_size);
+    size_t bytes = hak_raw_bytes(block, word, &hak_verb_usable_size);
     if (bytes != 0 && word_is_large(word)) hak_large_tell(block, word);
     return bytes;
 }
@@ -303,9 +341,14 @@ static bool size_fits(size_t size, size_t alignment, size_t bytes, bool large) {
     return rounded || load_relaxed(&some_waste);
 }
 
-static void free_sized(void *block, size_t alignment, size_t size, const char *wrong_size) {
-    uint32_t word = word_of(block, &FREE);
-    size_t bytes = block_bytes_of(block, word, &FREE);
+static void free_sized(void *block, size_t alignment, size_t size, enum block_kind kind,
+                       const char *wrong_size) {
+    if (guard_is_on()) {
+        hak_guarded_free_sized(block, size, kind, wrong_size);
+        return;
+    }
+    uint32_t word = hak_raw_word(block, &hak_verb_free);
+    size_t bytes = hak_raw_bytes(block, word, &hak_verb_free);
     if (bytes == 0) return;
     if (HAK_LIKELY(size_fits(size, alignment, bytes, word_is_large(word)))) {
         hot_free(block);
@@ -315,7 +358,7 @@ static void free_sized(void *block, size_t alignment, size_t size, const char *w
                "pass the size that the block was asked for with");
 }
 
-static bool alignment_fits(void *block, size_t alignment, const char *wrong_alignment) {
+bool hak_raw_alignment_fits(void *block, size_t alignment, const char *wrong_alignment) {
     if (is_power_of_two(alignment) && ((uintptr_t)block & (alignment - 1)) == 0) return true;
     hak_misuse(HAK_ERROR_WRONG_ALIGNMENT, wrong_alignment, block, 0,
                "pass the alignment that the block was asked for with");
@@ -323,29 +366,32 @@ static bool alignment_fits(void *block, size_t alignment, const char *wrong_alig
 }
 
 void hak_free_sized(void *block, size_t size) {
-    if (block != NULL) free_sized(block, BLOCK_MIN, size, "wrong size in free_sized");
+    if (block != NULL) free_sized(block, BLOCK_MIN, size, KIND_MALLOC, "wrong size in free_sized");
 }
 
 void hak_free_aligned_sized(void *block, size_t alignment, size_t size) {
-    if (block == NULL || !alignment_fits(block, alignment, "wrong alignment in free_aligned_sized"))
+    if (block == NULL ||
+        !hak_raw_alignment_fits(block, alignment, "wrong alignment in free_aligned_sized"))
         return;
-    free_sized(block, alignment, size, "wrong size in free_aligned_sized");
+    free_sized(block, alignment, size, KIND_MALLOC, "wrong size in free_aligned_sized");
 }
 
-void hak_delete_sized(void *block, size_t size) {
-    if (block != NULL) free_sized(block, BLOCK_MIN, size, "wrong size in operator delete");
+void hak_delete_sized(void *block, size_t size, enum block_kind kind) {
+    if (block != NULL) free_sized(block, BLOCK_MIN, size, kind, DELETE_SIZE);
 }
 
-void hak_delete_aligned(void *block, size_t alignment) {
-    if (block == NULL || !alignment_fits(block, alignment, "wrong alignment in operator delete"))
+void hak_delete_aligned(void *block, size_t alignment, enum block_kind kind) {
+    if (block == NULL ||
+        !hak_raw_alignment_fits(block, alignment, "wrong alignment in operator delete"))
         return;
-    hot_free(block);
+    hot_delete(block, kind, NO_SIZE);
 }
 
-void hak_delete_aligned_sized(void *block, size_t size, size_t alignment) {
-    if (block == NULL || !alignment_fits(block, alignment, "wrong alignment in operator delete"))
+void hak_delete_aligned_sized(void *block, size_t size, size_t alignment, enum block_kind kind) {
+    if (block == NULL ||
+        !hak_raw_alignment_fits(block, alignment, "wrong alignment in operator delete"))
         return;
-    free_sized(block, alignment, size, "wrong size in operator delete");
+    free_sized(block, alignment, size, kind, DELETE_SIZE);
 }
 
 /* ---- Resizing ------------------------------------------------------------------------------- */
@@ -359,9 +405,10 @@ static void *resize_large(void *block, uint32_t word, size_t size) {
 
 /* All but what hak_realloc serves at once. */
 static HAK_NOINLINE void *realloc_slow(void *block, size_t size) {
+    if (guard_is_on()) return hak_guarded_realloc(block, size);
     if (block == NULL) return hot_malloc(size);
-    uint32_t word = word_of(block, &REALLOC);
-    size_t bytes = block_bytes_of(block, word, &REALLOC);
+    uint32_t word = hak_raw_word(block, &hak_verb_realloc);
+    size_t bytes = hak_raw_bytes(block, word, &hak_verb_realloc);
     if (HAK_UNLIKELY(bytes == 0)) {
         errno = EINVAL;
         return NULL;
@@ -430,31 +477,4 @@ void *hak_reallocarray(void *block, size_t count, size_t size) {
         return NULL;
     }
     return hak_realloc(block, bytes);
-}
-
-/* ---- Giving back ---------------------------------------------------------------------------- */
-
-bool hak_trim(size_t keep) {
-    if (!front_enter()) return false;
-    uint64_t before = hak_os_purged_bytes();
-    hak_front_drain_transfer();
-    hak_front_flush();
-    hak_large_trim(keep);
-    hak_shared_pool_trim(keep);
-    hak_os_retry_discarded(true);
-    front_leave();
-    return hak_os_purged_bytes() != before;
-}
-
-bool hak_check_counts(void) {
-    if (!front_enter()) return false;
-    bool agree = hak_shared_pool_agrees() && hak_large_agrees();
-    front_leave();
-    return agree;
-}
-
-void hak_thread_idle(void) {
-    if (!front_enter()) return;
-    hak_front_give_up();
-    front_leave();
 }

@@ -10,6 +10,8 @@
 #include "hakmem/base/misuse.h"
 #include "hakmem/config/options.h"
 #include "hakmem/error.h"
+#include "hakmem/guard/quarantine.h"
+#include "hakmem/guarded.h"
 #include "hakmem/hakmem.h"
 #include "hakmem/large/large.h"
 #include "hakmem/limit.h"
@@ -70,6 +72,7 @@ static void fork_prepare(void) {
     fork_locked = hak_front.busy != 1;
     if (!fork_locked) return;
     if (hak_front.busy == 0) hak_front.busy = 1;
+    hak_quarantine_lock();
     hak_front_lock();
     hak_transfer_lock();
     hak_shared_pool_lock();
@@ -81,6 +84,7 @@ static void unlock_all(void) {
     hak_shared_pool_unlock();
     hak_transfer_unlock();
     hak_front_unlock();
+    hak_quarantine_unlock();
 }
 
 static void fork_parent(void) {
@@ -122,13 +126,15 @@ __attribute__((constructor)) static void process_starts(void) {
     store_relaxed(&hak_front_on_tick, hak_large_tick);
     hak_limit_init();
     if (hak_options.numa) hak_numa_init("");
-    hak_front_apply_mode();
+    hak_guarded_start();
     pthread_atfork(fork_prepare, fork_parent, fork_child);
     hak_ss_prewarm_init();
     hak_maintenance_start();
 }
 
 __attribute__((destructor)) static void process_ends(void) {
+    /* What was written to before it could leave the quarantine is found now. */
+    if (guard_is_on()) hak_guarded_flush();
     if (hak_options.stats) hak_stats_print(STDERR_FILENO);
     if (hak_options.warm_pool_stats) hak_stats_print_warm_pool(STDERR_FILENO);
 }

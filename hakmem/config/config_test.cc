@@ -136,7 +136,8 @@ TEST_F(Options, TakeAModeByItsName) {
 TEST_F(Options, KeepTheDefaultModeWhenTheNameIsUnknown) {
     for (std::string bad : {"", "Safe", "SAFE", "saf", "safer", " safe", "safe ", "0", "1"}) {
         EXPECT_EQ(parse({"HAKMEM_MODE=" + bad}),
-                  "hakmem: option HAKMEM_MODE=" + bad + " is none of default|safe; using default\n")
+                  "hakmem: option HAKMEM_MODE=" + bad +
+                      " is none of default|safe|debug|fast; using default\n")
             << bad;
         EXPECT_TRUE(unchanged()) << bad;
     }
@@ -246,7 +247,8 @@ TEST_F(Options, ArePrintedALineEach) {
     close(ends[0]);
     ASSERT_GT(n, 0);
     all.resize(static_cast<size_t>(n));
-    EXPECT_NE(all.find("HAKMEM_MODE = safe  (default|safe)\n"), std::string::npos) << all;
+    EXPECT_NE(all.find("HAKMEM_MODE = safe  (default|safe|debug|fast)\n"), std::string::npos)
+        << all;
     EXPECT_NE(all.find("HAKMEM_WARM_POOL_SIZE = 5  (1..12)\n"), std::string::npos) << all;
     EXPECT_NE(all.find("HAKMEM_FRONT_MAX_MB = 32  (0..1048576)\n"), std::string::npos) << all;
     EXPECT_NE(all.find("HAKMEM_PREWARM_SUPERSLABS_C7 = 0  (0..4096)\n"), std::string::npos);

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "hakmem/base/lock.h"
-#include "hakmem/config/options.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/tls_front/bin.h"
@@ -15,6 +14,7 @@ static struct {
     uint64_t cookie;
     uint64_t live; /* read without the lock too */
     bool without;  /* a thread that had no heap freed a block; without the lock */
+    bool hidden;   /* every heap's lists */
 } heaps;
 
 static void set_divisor(struct list_pair *list, unsigned c) {
@@ -42,16 +42,19 @@ static struct heap *acquire_heap(void) {
     return heap;
 }
 
-/* Safe mode: every call takes the slow path, which a signal handler cannot disturb. */
+/* Hidden lists: every call takes the slow path, which a signal handler cannot disturb. */
 static void set_hot(struct heap *heap) {
-    bool safe = hak_options.mode == MODE_SAFE;
-    heap->hot = safe ? (struct lists *)(uintptr_t)&hak_lists_none : &heap->lists;
+    struct lists *none = (struct lists *)(uintptr_t)&hak_lists_none;
+    store_relaxed(&heap->hot, heaps.hidden ? none : &heap->lists);
 }
 
-void hak_front_apply_mode(void) {
-    if (hak_front.heap == NULL || !front_enter()) return;
-    set_hot(hak_front.heap);
-    front_leave();
+void hak_front_hide(bool hide) {
+    bool entered = front_enter();
+    lock_acquire(&heaps.lock);
+    heaps.hidden = hide;
+    for (struct heap *heap = heaps.all; heap != NULL; heap = heap->next_all) set_hot(heap);
+    lock_release(&heaps.lock);
+    if (entered) front_leave();
 }
 
 bool hak_front_start(void) {

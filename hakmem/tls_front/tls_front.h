@@ -81,7 +81,7 @@ struct caps {
 /* What a thread has. Made at its first slow path, recycled after its end. */
 struct heap {
     struct lists lists;
-    struct lists *hot; /* what the hot path sees between slow paths */
+    struct lists *hot; /* what the hot path sees between slow paths; others write it */
     struct caps caps;
     struct list_use use[CLASSES];
     struct warm_pool warm;
@@ -111,8 +111,9 @@ bool hak_front_start(void);
 extern void (*hak_front_on_tick)(uint64_t now);
 /* A tick is due, and the caller's to do; TICK_MS later there is another. */
 bool hak_front_claim_tick(uint64_t now);
-/* To be called when the options are known: the thread may have had a heap before. */
-void hak_front_apply_mode(void);
+/* Hides the lists of all threads from the hot path, or shows them: of others from the end of their
+ * next slow path on. */
+void hak_front_hide(bool hide);
 /* A block of class `c`, from the list or what stands behind it. NULL: out of memory. Entered. */
 void *hak_front_take(unsigned c);
 /* The block carries the mark of a free one. */
@@ -168,7 +169,7 @@ HAK_INLINE void front_leave(void) {
     signal_fence();
     if (HAK_LIKELY(hak_front.heap != NULL)) {
         hak_front.heap->busy = false;
-        hak_front.lists = hak_front.heap->hot;
+        hak_front.lists = load_relaxed(&hak_front.heap->hot);
     }
     signal_fence();
     hak_front.busy = 0;

@@ -18,8 +18,9 @@
 #define ADVICE_SIZE "pass the size that the block was asked for with"
 
 static bool in_debug(void) { return load_relaxed(&hak_guard) == GUARD_DEBUG; }
-/* Until the options are read blocks get trailers, and nobody is accused of anything. */
-static bool accuses(void) { return load_relaxed(&hak_guard) != GUARD_UNREAD; }
+/* Until the options are read blocks get trailers, and nothing else: in the default mode nobody will
+ * look at them again. */
+static bool accuses(void) { return load_relaxed(&hak_guard) > GUARD_OFF; }
 
 /* Where the call came from, in the function that the program's call led to; the compiler must not
  * find it a function of its own. */
@@ -124,7 +125,7 @@ static void *make(size_t align, size_t size, bool zeroed, enum block_kind kind,
         large ? hak_large_usable(block, word) : hak_size_class[word_class(word)].block_bytes;
     if (large) hak_large_tell(block, word);
     /* Where the kernel has no mapping left for it, the page stays open. */
-    protect_end(block, raw, large, true);
+    if (accuses()) protect_end(block, raw, large, true);
     if (zeroed && !zero) memset(block, 0, size);
     if (!zeroed && in_debug()) {
         memset(block, GUARD_FRESH, size < GUARD_FRESH_BYTES ? size : GUARD_FRESH_BYTES);

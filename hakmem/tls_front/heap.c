@@ -49,12 +49,12 @@ static void set_hot(struct heap *heap) {
 }
 
 void hak_front_hide(bool hide) {
-    bool entered = front_enter();
+    if (!front_enter()) return;
     lock_acquire(&heaps.lock);
     heaps.hidden = hide;
     for (struct heap *heap = heaps.all; heap != NULL; heap = heap->next_all) set_hot(heap);
     lock_release(&heaps.lock);
-    if (entered) front_leave();
+    front_leave();
 }
 
 bool hak_front_start(void) {

@@ -112,7 +112,7 @@ extern void (*hak_front_on_tick)(uint64_t now);
 /* A tick is due, and the caller's to do; TICK_MS later there is another. */
 bool hak_front_claim_tick(uint64_t now);
 /* Hides the lists of all threads from the hot path, or shows them: of others from the end of their
- * next slow path on. */
+ * next slow path on. In a slow path it does nothing. */
 void hak_front_hide(bool hide);
 /* A block of class `c`, from the list or what stands behind it. NULL: out of memory. Entered. */
 void *hak_front_take(unsigned c);

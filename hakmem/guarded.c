@@ -197,7 +197,9 @@ size_t hak_guarded_waiting_bytes(void) { return hak_quarantine_bytes(); }
 /* The block is right in all respects: it goes. */
 static void let_go(const struct guarded_block *g, const struct places *places) {
     size_t bytes = g->bytes;
-    bool waits = accuses() && hak_quarantine_takes(bytes);
+    /* A mapping that was made aside, for a small block, goes back at once: each is dear. */
+    bool aside = bytes <= MEDIUM_MAX && word_is_large(registry_word(g->start));
+    bool waits = accuses() && !aside && hak_quarantine_takes(bytes);
     if (!hak_trailer_free(g, waits)) {
         hak_raw_report_freed(g->start, &hak_verb_free, bytes);
         return;

@@ -36,7 +36,11 @@ void hak_guarded_start(void) {
     uint64_t mode = hak_options.mode;
     uint32_t guard = mode == MODE_DEBUG ? GUARD_DEBUG : mode == MODE_SAFE ? GUARD_SAFE : GUARD_OFF;
     store_release(&hak_guard, guard);
-    hak_front_hide(guard != GUARD_OFF);
+    hak_front_hide(hak_lists_stay_hidden());
+}
+
+bool hak_lists_stay_hidden(void) {
+    return load_acquire(&hak_guard) != GUARD_OFF || hak_options.mode == MODE_SIGNALS;
 }
 
 /* ---- Finding -------------------------------------------------------------------------------- */

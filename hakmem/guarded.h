@@ -14,6 +14,8 @@
 
 /* The options are read: what holds from now on. */
 void hak_guarded_start(void);
+/* No call may find lists: blocks are guarded, or may be, or signal handlers may come anywhere. */
+bool hak_lists_stay_hidden(void);
 
 /* A block of `size` bytes at a multiple of `align`, a power of two of BLOCK_MIN at least; zeros, if
  * so. NULL and ENOMEM. */

@@ -34,7 +34,7 @@ static void hide_lists_until_options(void) {
     if (HAK_LIKELY(load_acquire(&hak_guard) != GUARD_UNREAD)) return;
     hak_front_hide(true);
     /* They were read meanwhile. */
-    if (load_acquire(&hak_guard) == GUARD_OFF) hak_front_hide(false);
+    if (!hak_lists_stay_hidden()) hak_front_hide(false);
 }
 
 /* Enters a slow path with a heap. False: the call must be served aside. */

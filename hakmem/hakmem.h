@@ -13,7 +13,7 @@
  *   threads   every function may be called from any thread; a block may be freed by any thread.
  *   signals   no call deadlocks in a signal handler. In the default mode a handler that
  *             interrupts malloc or free of the same thread must not allocate or free; with
- *             HAKMEM_MODE=safe it may, at any instruction (docs/design.md).
+ *             HAKMEM_MODE=signals, safe or debug it may, at any instruction (docs/design.md).
  *   errno     hak_free and hak_free_* leave it as it was. */
 #ifndef HAKMEM_HAKMEM_H_
 #define HAKMEM_HAKMEM_H_

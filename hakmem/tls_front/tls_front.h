@@ -13,7 +13,7 @@
  * is handed over whole. Blocks that share a cache line (LINE_BYTES) are the exception: they are
  * sorted out before they are taken again, so that two threads do not write one line.
  *
- * The hot path is not guarded against signal handlers; in safe mode it finds no lists at all. Every
+ * The hot path is not guarded against signal handlers; in signals mode it finds no lists. Every
  * slow path is guarded (front_enter): a handler that comes in between finds no lists, and is served
  * aside, without a lock. */
 #ifndef HAKMEM_TLS_FRONT_TLS_FRONT_H_
@@ -62,7 +62,7 @@ struct lists {
 /* Thread-local. */
 struct front {
     struct lists *lists; /* what the hot path sees: the heap's, or hak_lists_none in a slow path,
-                          * without a heap, and in safe mode */
+                          * without a heap, and while they are hidden */
     struct heap *heap;   /* NULL until the thread has one, and after its end */
     uint32_t busy;       /* 1 in a slow path; FRONT_ENDED once the thread has ended */
     uint32_t asides;     /* frees without a heap, to FRONT_ASIDE_FREES */

@@ -38,6 +38,7 @@ HEADERS = [
     "//hakmem/base:list.h",
     "//hakmem/base:lock.h",
     "//hakmem/base:misuse.h",
+    "//hakmem/base:random.h",
     "//hakmem/base:text.h",
     "//hakmem/config:config.h",
     "//hakmem/config:options.h",

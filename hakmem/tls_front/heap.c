@@ -15,6 +15,7 @@ static struct {
     uint64_t live; /* read without the lock too */
     bool without;  /* a thread that had no heap freed a block; without the lock */
     bool hidden;   /* every heap's lists */
+    bool random;   /* blocks of slabs are taken from a random one on */
 } heaps;
 
 static void set_divisor(struct list_pair *list, unsigned c) {
@@ -34,6 +35,7 @@ static struct heap *acquire_heap(void) {
     }
     heap = hak_os_meta_alloc(sizeof(*heap));
     if (heap == NULL) return NULL;
+    if (heaps.random) heap->random = hak_os_random();
     hak_warm_pool_init(&heap->warm);
     hak_caps_init(heap);
     for (unsigned c = 0; c < CLASSES; c++) set_divisor(&heap->lists.of[c], c);
@@ -53,6 +55,17 @@ void hak_front_hide(bool hide) {
     lock_acquire(&heaps.lock);
     heaps.hidden = hide;
     for (struct heap *heap = heaps.all; heap != NULL; heap = heap->next_all) set_hot(heap);
+    lock_release(&heaps.lock);
+    front_leave();
+}
+
+void hak_front_randomise(void) {
+    if (!front_enter()) return;
+    lock_acquire(&heaps.lock);
+    heaps.random = true;
+    for (struct heap *heap = heaps.all; heap != NULL; heap = heap->next_all) {
+        store_relaxed(&heap->random, hak_os_random());
+    }
     lock_release(&heaps.lock);
     front_leave();
 }

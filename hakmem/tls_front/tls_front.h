@@ -86,6 +86,7 @@ struct heap {
     struct list_use use[CLASSES];
     struct warm_pool warm;
     uint64_t refills;
+    uint64_t random; /* where its blocks come from, random_next's state; 0: lowest first */
     struct {
         size_t blocks; /* that went back to slabs since this was set to 0 */
         size_t sparse; /* of these: to slabs that stayed sparse */
@@ -114,6 +115,8 @@ bool hak_front_claim_tick(uint64_t now);
 /* Hides the lists of all threads from the hot path, or shows them: of others from the end of their
  * next slow path on. In a slow path it does nothing. */
 void hak_front_hide(bool hide);
+/* From now on threads take the blocks of a slab from a random one on. */
+void hak_front_randomise(void);
 /* A block of class `c`, from the list or what stands behind it. NULL: out of memory. Entered. */
 void *hak_front_take(unsigned c);
 /* The block carries the mark of a free one. */
@@ -194,8 +197,7 @@ HAK_INLINE bool starts_block(const struct list_pair *list, const void *block) {
 }
 
 /* Takes a block; NULL: the list is empty, or its first block was written to. */
-HAK_INLINE void *front_pop(size_t scaled_class) {
-    struct lists *lists = hak_front.lists;
+HAK_INLINE void *front_pop_of(struct lists *lists, size_t scaled_class) {
     struct list_pair *list = list_at(lists, scaled_class);
     void *block = list->take;
     if (HAK_UNLIKELY(block == NULL)) return NULL;
@@ -205,6 +207,10 @@ HAK_INLINE void *front_pop(size_t scaled_class) {
     list->take = next;
     if (HAK_CHECKS) *block_cookie(block) = 0;
     return block;
+}
+
+HAK_INLINE void *front_pop(size_t scaled_class) {
+    return front_pop_of(hak_front.lists, scaled_class);
 }
 
 /* The commonest refill, and the only one of a block that comes and goes alone: the giving list
@@ -264,6 +270,16 @@ HAK_INLINE bool starts_medium(const struct list_pair *list, const void *block, u
     uint32_t offset = (uint16_t)(uintptr_t)block - word_first(word);
     uint64_t product = (uint64_t)offset * list->divisor;
     return (uint32_t)product < list->divisor && product >> 32 < word_count(word);
+}
+
+/* The pair of a slab's word. */
+HAK_INLINE struct list_pair *list_of_word(struct lists *lists, uint32_t word) {
+    return (struct list_pair *)((char *)&lists->none + (word & 0xffff));
+}
+
+/* Of an address with the word of a slab: a block begins there. */
+HAK_INLINE bool list_begins_block(const struct list_pair *list, const void *block, uint32_t word) {
+    return (word & WORD_RUN) ? starts_medium(list, block, word) : starts_block(list, block);
 }
 
 /* front_push for slabs of more than a unit. */

@@ -1,11 +1,12 @@
-/* The API of guarded blocks: what hakmem.c's slow paths lead to while guard_is_on(). Each block is
- * one of hakmem.c's own, asked for with room for its trailer (guard/trailer.h): so addresses,
- * alignments and all that is checked of them are as ever.
+/* The API of guarded blocks: what slow paths lead to while guard_is_on(). Each block is one as any
+ * other (raw.h), asked for with room for its trailer (guard/trailer.h): so addresses, alignments
+ * and all that is checked of them are as ever.
  *
  *   free: whose block is it -> trailer -> kind -> slack -> size, then filled -> quarantine
- *         -> what comes out of it: still as it was filled? -> hakmem.c's free
+ *         -> what comes out of it: still as it was filled? -> free.c
  *
- * Above MEDIUM_MAX a page that nobody may touch follows. */
+ * guarded.c allocates and resizes, guarded_free.c frees. Above MEDIUM_MAX a page that nobody may
+ * touch follows. */
 #ifndef HAKMEM_GUARDED_H_
 #define HAKMEM_GUARDED_H_
 
@@ -21,17 +22,24 @@ bool hak_lists_stay_hidden(void);
  * so. NULL and ENOMEM. */
 void *hak_guarded_alloc(size_t align, size_t size);
 void *hak_guarded_calloc(size_t size);
-/* The same block, noted as of operator new or new[]; NULL stays. */
-void *hak_guarded_tag(void *block, enum block_kind kind);
+/* The same for operator new and new[]. Where there is none, what `otherwise` gives. */
+void *hak_guarded_new(size_t align, size_t size, enum block_kind kind,
+                      void *(*otherwise)(size_t align, size_t size));
 void *hak_guarded_realloc(void *block, size_t size);
-void hak_guarded_free(void *block, enum block_kind kind);
+/* `word`: the block's. */
+void hak_guarded_free(void *block, uint32_t word, enum block_kind kind);
 /* `wrong_size`: what is said of a size that the block was not asked for with. */
 void hak_guarded_free_sized(void *block, size_t size, enum block_kind kind, const char *wrong_size);
 /* Exactly what was asked for; 0 when it is no block, as was reported, and for 0 bytes. */
 size_t hak_guarded_usable(const void *block);
 
-/* Everything leaves the quarantine and is looked at. True when there was something. */
+/* Everything but other threads' batches leaves the quarantine and is looked at. True when there was
+ * something. */
 bool hak_guarded_flush(void);
+/* The calling thread ends; before its lists. */
+void hak_guarded_thread_ends(void);
+/* In a forked child, when all else is put right: what other threads had freed goes back. */
+void hak_guarded_fork_child(void);
 /* Bytes that wait. */
 size_t hak_guarded_waiting_bytes(void);
 /* Completes a report with the places that are noted in its block. */

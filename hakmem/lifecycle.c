@@ -38,6 +38,7 @@ static uint32_t key_ready;
 static void thread_ends(void *value) {
     uintptr_t round = (uintptr_t)value;
     if (round < ENDING_ROUND && pthread_setspecific(key, (void *)(round + 1)) == 0) return;
+    hak_guarded_thread_ends();
     hak_front_end();
 }
 
@@ -109,6 +110,7 @@ static void fork_child(void) {
         if (hak_front.heap != NULL) hak_large_fork_child();
         hak_limit_recount();
     }
+    hak_guarded_fork_child();
     if (hak_front.busy == 1) hak_front.busy = 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     hak_maintenance_start();

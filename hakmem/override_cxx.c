@@ -36,8 +36,11 @@ static HAK_NOINLINE void *allocate_or_handle(size_t align, size_t size, bool may
 
 static HAK_NOINLINE void *allocate_kind(size_t align, size_t size, bool may_throw,
                                         enum block_kind kind) {
-    void *block = allocate_or_handle(align, size, may_throw);
-    return guard_is_on() ? hak_guarded_tag(block, kind) : block;
+    if (guard_is_on()) {
+        bool throws = may_throw || !_ZSt17__throw_bad_allocv;
+        return hak_guarded_new(align, size, kind, throws ? hak_new_or_throw : hak_new_or_null);
+    }
+    return allocate_or_handle(align, size, may_throw);
 }
 
 HAK_INLINE void *allocate_block(size_t size, bool may_throw, enum block_kind kind) {

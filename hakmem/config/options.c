@@ -7,7 +7,7 @@
 #include "hakmem/config/config.h"
 
 struct options hak_options = {
-    .quarantine_kb = 4096,
+    .quarantine_kb = 1024,
     .warm_pool_size = 12,
     .warm_pool_prefill = 2,
     .front_max_mb = 32,

@@ -135,8 +135,6 @@ size_t hak_usable_size(const void *block) {
     return bytes;
 }
 
-bool hak_some_waste;
-
 /* A block of `bytes` may have been asked for with this size and alignment: what is above the size
  * is what a class, an alignment or a page rounds up by. Large blocks are of any size: calls that
  * are served aside have no others. */

@@ -17,6 +17,8 @@ HAK_INLINE bool stays(size_t size, size_t bytes) {
     return size <= bytes && (size >= bytes / 2 || bytes <= LINE_BYTES) && size != 0;
 }
 
+bool hak_some_waste;
+
 HAK_INLINE void note_size(size_t size, size_t bytes) {
     if (HAK_LIKELY(raw_rounds_to(size, bytes)) || load_relaxed(&hak_some_waste)) return;
     store_relaxed(&hak_some_waste, true);

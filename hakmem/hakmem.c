@@ -277,8 +277,8 @@ HAK_INLINE bool rounds_to(size_t size, size_t bytes) {
 }
 
 /* A slab's block stays where it is while at least half of it serves: a copy would cost more than
- * the bytes are worth, and a program that goes on shrinking moves at each halving only. Size 0 frees
- * it. */
+ * the bytes are worth, and a program that goes on shrinking moves at each halving only. Not of size
+ * 0, which frees it. */
 HAK_INLINE bool stays(size_t size, size_t bytes) {
     return size <= bytes && (size >= bytes / 2 || bytes <= LINE_BYTES) && size != 0;
 }

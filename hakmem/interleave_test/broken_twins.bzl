@@ -106,6 +106,12 @@ void hak_warm_pool_give_up""",
         "put": "",
         "scenario": "SharedPool.ARunThatIsPurgedIsNotTaken",
     },
+    "run_on_its_way_out_is_not_told_of": {
+        "source": "//hakmem/shared_pool:purge.c",
+        "find": "    ss->purging |= units;",
+        "put": "",
+        "scenario": "SharedPool.CountsAgreeBesideAPurge",
+    },
     "purged_orphan_stays_listed": {
         "source": "//hakmem/shared_pool:sparse.c",
         "find": """    hak_orphans_remove(slab);

@@ -82,7 +82,7 @@ size_t hak_shared_pool_trim(size_t keep);
  * then on they are unmapped as they empty. Returns bytes. */
 size_t hak_shared_pool_release_address_space(void);
 /* Every count agrees with what it counts, and every slab with itself. Only while no thread is in
- * the allocator. */
+ * the allocator; but threads may be at hak_shared_pool_tick and hak_shared_pool_trim. */
 bool hak_shared_pool_agrees(void);
 /* Of slabs in use and of empty ones that keep their pages. */
 size_t hak_shared_pool_resident_bytes(void);

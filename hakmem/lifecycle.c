@@ -8,6 +8,7 @@
 
 #include "hakmem/base/lock.h"
 #include "hakmem/base/misuse.h"
+#include "hakmem/base/reclaim.h"
 #include "hakmem/config/options.h"
 #include "hakmem/error.h"
 #include "hakmem/hakmem.h"
@@ -99,6 +100,7 @@ static void fork_child(void) {
     /* A thread that is gone may have been making the key. */
     store_relaxed(&key_lock.state, 0u);
     hak_os_discard_fork_child();
+    hak_reclaim_fork_child();
     if (hak_front_fork_child()) {
         /* Without a heap this thread moves mappings in no slow path, and may be at it: a signal
          * handler forks. */

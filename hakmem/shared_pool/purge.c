@@ -1,6 +1,7 @@
 #include <limits.h>
 
 #include "hakmem/base/clock.h"
+#include "hakmem/base/reclaim.h"
 #include "hakmem/config/options.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/shared_pool/pool.h"
@@ -151,13 +152,16 @@ static size_t unmap_dropped(void) {
     return bytes;
 }
 
-/* The same to what the policy keeps. */
-static void purge_to_bound(uint64_t now, size_t most) {
-    if (HAK_LIKELY(hak_options.purge)) purge_down(resident_bound(), now, most);
+/* More is resident than the policy keeps. */
+static bool is_above_bound(uint64_t now) {
+    return hak_options.purge && candidate(resident_bound(), now) != NULL;
 }
 
 void hak_purge_to_bound(uint64_t now) {
-    purge_to_bound(now, SIZE_MAX);
+    if (HAK_UNLIKELY(is_above_bound(now)) && hak_giving_begin()) {
+        purge_down(resident_bound(), now, SIZE_MAX);
+        hak_giving_end();
+    }
     if (HAK_UNLIKELY(hak_pool.policy.scarce)) unmap_dropped();
 }
 
@@ -166,8 +170,18 @@ void hak_shared_pool_tick(uint64_t now) {
     hak_orphans_collect();
     hak_pool.ticks++;
     hak_purge_tick(now);
-    purge_to_bound(now, PURGE_TICK_UNITS);
-    if (HAK_LIKELY(hak_options.purge)) hak_sparse_purge(SPARSE_TICK_SLABS);
+    if (HAK_LIKELY(hak_options.purge) && hak_giving_begin()) {
+        purge_down(resident_bound(), now, PURGE_TICK_UNITS);
+        hak_sparse_purge(SPARSE_TICK_SLABS);
+        hak_giving_end();
+    }
+    hak_pool_release();
+}
+
+void hak_shared_pool_settle(void) {
+    uint64_t now = clock_ms();
+    hak_pool_acquire();
+    hak_purge_to_bound(now);
     hak_pool_release();
 }
 

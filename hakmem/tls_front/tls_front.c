@@ -2,6 +2,7 @@
 
 #include "hakmem/base/clock.h"
 #include "hakmem/base/misuse.h"
+#include "hakmem/base/reclaim.h"
 #include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/tls_front/bin.h"
 #include "hakmem/tls_front/cap.h"
@@ -33,12 +34,14 @@ static void sweep(struct heap *heap) {
 
 /* Chains in transit that nobody came for go back. */
 static void return_idle_chains(struct heap *heap) {
+    if (!hak_giving_begin()) return;
     for (unsigned c = 0; c < CLASSES; c++) {
         struct chain chain = hak_transfer_pop_idle(c);
         for (; chain.head != NULL; chain = hak_transfer_pop_idle(c)) {
             hak_bin_return(heap, c, chain.head);
         }
     }
+    hak_giving_end();
 }
 
 bool hak_front_claim_tick(uint64_t now) {
@@ -167,7 +170,9 @@ static void rotate(struct heap *heap, unsigned c) {
     bool handed_over = hak_bin_hand_over(heap, c, old);
     if (drains(heap, c)) {
         hak_cap_drain(heap, c);
+        if (!hak_giving_begin()) return;
         drain_transfer(heap, c);
+        hak_giving_end();
     } else {
         hak_cap_flow(heap, c, handed_over ? FLOW_OVER : FLOW_OUT);
     }

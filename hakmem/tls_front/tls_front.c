@@ -6,6 +6,7 @@
 #include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/tls_front/bin.h"
 #include "hakmem/tls_front/cap.h"
+#include "hakmem/tls_front/heaps.h"
 
 const struct lists hak_lists_none;
 void (*hak_front_on_tick)(uint64_t now);
@@ -65,6 +66,7 @@ static HAK_COLD void look_at_clock(struct heap *heap, bool counts) {
     }
     if (!hak_front_claim_tick(now)) return;
     if (fetch_add_relaxed(&ticks, 1u) % TICKS_IDLE == 0) return_idle_chains(heap);
+    hak_front_tend(HEAPS_AT_A_TICK);
     hak_shared_pool_tick(now);
     void (*on_tick)(uint64_t) = load_relaxed(&hak_front_on_tick);
     if (on_tick != NULL) on_tick(now);
@@ -253,7 +255,7 @@ void hak_front_drain_transfer(void) {
     for (unsigned c = 0; c < CLASSES; c++) drain_transfer(heap, c);
 }
 
-static void flush_lists(struct heap *heap) {
+void hak_heap_flush_lists(struct heap *heap) {
     for (unsigned c = 0; c < CLASSES; c++) {
         if (!cap_is_unused(heap, c)) flush_class(heap, c);
     }
@@ -262,14 +264,14 @@ static void flush_lists(struct heap *heap) {
 void hak_front_flush(void) {
     struct heap *heap = hak_front.heap;
     if (heap == NULL) return;
-    flush_lists(heap);
+    hak_heap_flush_lists(heap);
     hak_warm_pool_trim(&heap->warm);
 }
 
 void hak_front_give_up(void) {
     struct heap *heap = hak_front.heap;
     if (heap == NULL) return;
-    flush_lists(heap);
+    hak_heap_flush_lists(heap);
     hak_warm_pool_give_up(&heap->warm);
 }
 

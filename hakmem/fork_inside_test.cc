@@ -36,7 +36,7 @@ void UseEverySize() {
     while (n > 0) hak_free(blocks[--n]);
 }
 
-/* A process with all its memory can use every size, in a thread of its own too, give back, count. */
+/* A process with all its memory uses every size, in a thread of its own too, gives back, counts. */
 bool IsWhole() {
     UseEverySize();
     std::thread(UseEverySize).join();

@@ -10,9 +10,11 @@
 #include "hakmem/hakmem.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "hakmem/base/misuse.h"
+#include "hakmem/base/reclaim.h"
 #include "hakmem/hot_path.h"
 #include "hakmem/large/large.h"
 #include "hakmem/lifecycle.h"
@@ -51,16 +53,17 @@ static unsigned class_for(size_t size, size_t align) {
     return c;
 }
 
-static void *allocate_once(size_t size, size_t align, bool *zero) {
+/* Entered, with a heap. */
+static void *take(size_t size, size_t align, bool *zero) {
     unsigned c = fits_slab(size, align) ? class_for(size, align) : CLASSES;
+    if (c >= CLASSES) return hak_large_alloc(size, align, false, zero);
+    *zero = false;
+    return hak_front_take(c);
+}
+
+static void *allocate_once(size_t size, size_t align, bool *zero) {
     if (!enter_with_heap()) return hak_large_alloc(size, align, true, zero);
-    void *block;
-    if (c < CLASSES) {
-        *zero = false;
-        block = hak_front_take(c);
-    } else {
-        block = hak_large_alloc(size, align, false, zero);
-    }
+    void *block = take(size, align, zero);
     front_leave();
     return block;
 }
@@ -71,9 +74,9 @@ static size_t needed(size_t size, size_t align) {
     return c < CLASSES ? hak_size_class[c].span * SLAB_BYTES : size;
 }
 
-/* Out of memory: everything that is free goes back, so that what is asked for may fit. */
-static void reclaim(size_t bytes) {
-    if (!front_enter()) return;
+/* Everything that is free goes back. */
+static void give_all_back(size_t bytes) {
+    while (hak_front_tend(UINT_MAX)) continue;
     hak_front_drain_transfer();
     hak_front_flush();
     hak_large_trim(0);
@@ -83,7 +86,20 @@ static void reclaim(size_t bytes) {
     } else {
         hak_shared_pool_release_address_space();
     }
-    front_leave();
+}
+
+/* Out of memory: what is asked for may fit when everything that is free went back. */
+static void *reclaim(size_t size, size_t align, bool *zero) {
+    void *block = NULL;
+    if (front_enter()) {
+        hak_reclaim_begin();
+        give_all_back(needed(size, align));
+        if (hak_front.heap != NULL) block = take(size, align, zero);
+        if (hak_reclaim_end()) hak_shared_pool_settle();
+        front_leave();
+        if (hak_front.heap != NULL) return block;
+    }
+    return allocate_once(size, align, zero);
 }
 
 static void *allocate(size_t size, size_t align, bool *zero) {
@@ -92,8 +108,7 @@ static void *allocate(size_t size, size_t align, bool *zero) {
         void *block = allocate_once(size, align, zero);
         if (HAK_LIKELY(block != NULL)) return block;
         do {
-            reclaim(needed(size, align));
-            block = allocate_once(size, align, zero);
+            block = reclaim(size, align, zero);
             if (block != NULL) return block;
         } while (hak_limit_ask(size));
     }
@@ -437,11 +452,14 @@ void *hak_reallocarray(void *block, size_t count, size_t size) {
 bool hak_trim(size_t keep) {
     if (!front_enter()) return false;
     uint64_t before = hak_os_purged_bytes();
+    hak_reclaim_begin();
+    while (hak_front_tend(UINT_MAX)) continue;
     hak_front_drain_transfer();
     hak_front_flush();
     hak_large_trim(keep);
     hak_shared_pool_trim(keep);
     hak_os_retry_discarded(true);
+    if (hak_reclaim_end()) hak_shared_pool_settle();
     front_leave();
     return hak_os_purged_bytes() != before;
 }

@@ -6,6 +6,7 @@ load("@rules_shell//shell:sh_test.bzl", "sh_test")
 # What is explored; a fake stands for os_backend, and the explorer for the ends of a process.
 _SOURCES = [
     "//hakmem/base:lock.c",
+    "//hakmem/base:reclaim.c",
     "//hakmem/base:text.c",
     "//hakmem/config:options.c",
     "//hakmem/large:cache.c",
@@ -34,10 +35,12 @@ HEADERS = [
     "//hakmem/base:atomic.h",
     "//hakmem/base:base.h",
     "//hakmem/base:clock.h",
+    "//hakmem/base:futex.h",
     "//hakmem/base:interleave.h",
     "//hakmem/base:list.h",
     "//hakmem/base:lock.h",
     "//hakmem/base:misuse.h",
+    "//hakmem/base:reclaim.h",
     "//hakmem/base:text.h",
     "//hakmem/config:config.h",
     "//hakmem/config:options.h",

@@ -2,6 +2,7 @@
 
 #include "hakmem/base/clock.h"
 #include "hakmem/base/misuse.h"
+#include "hakmem/base/reclaim.h"
 #include "hakmem/config/config.h"
 #include "hakmem/large/cache.h"
 #include "hakmem/large/freed.h"
@@ -166,7 +167,12 @@ void *hak_large_resize(void *block, uint32_t word, size_t bytes) {
     if (rounded == old) return block;
     hak_large_cache_leave(r);
     char *base = block;
-    if (!hak_os_resize(block, old, rounded)) base = move_block(r, word, old, rounded);
+    if (!hak_os_resize(block, old, rounded)) {
+        /* Both places count until the pages have moved. */
+        hak_giving_wait();
+        base = move_block(r, word, old, rounded);
+        hak_giving_end();
+    }
     if (base == NULL) return NULL;
     store_relaxed(&r->bytes, rounded);
     if (r->dirty > rounded) r->dirty = rounded;

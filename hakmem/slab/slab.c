@@ -138,6 +138,18 @@ void hak_slab_set_checked(struct slab *slab) {
     set_words(slab, slab->class_index, WORD_CHECKED);
 }
 
+void hak_slab_keep_marks(struct slab *slab) {
+    char *block = slab_base(slab);
+    const uint64_t *bits = free_bits(slab);
+    size_t bytes = hak_size_class[slab->class_index].block_bytes;
+    for (unsigned i = 0; i < slab->high; i++, block += bytes) {
+        bool free = (load_relaxed(&bits[i / 64]) >> i % 64 & 1) != 0;
+        if (free && *block_cookie(block) == 0) return;
+    }
+    set_words(slab, slab->class_index, 0);
+    slab->checked = false;
+}
+
 void hak_slab_restore_marks(struct slab *slab, uint64_t cookie) {
     char *block = slab_base(slab);
     const uint64_t *bits = free_bits(slab);

@@ -53,7 +53,8 @@ struct slab {
     bool checked;   /* some free blocks lost their marks with their pages: its words say so */
     uint16_t epoch; /* when it was carved: marks are looked at in slabs of this epoch only */
     /* Written by the shared pool, under its lock. */
-    uint16_t purged_out; /* `out` when pages were last purged; UINT16_MAX: not in this life */
+    uint16_t purged_out; /* `out` when pages last went, or the kernel refused; UINT16_MAX: not
+                          * in this life */
     uint32_t placed;     /* tick at which it became sparse */
     /* Written by any thread. */
     struct slab *pending_next __attribute__((aligned(64)));
@@ -67,6 +68,7 @@ struct superslab {
     char *base;
     uint32_t used;               /* bit i: slab i is carved or being purged */
     uint32_t resident;           /* bit i: slab i may have pages */
+    uint32_t purging;            /* bit i: its pages are on their way out; no slab has it */
     struct list by_run;          /* bucket of the longest unused run, or the cache, or dropped */
     struct list by_resident_run; /* bucket of the longest unused resident run */
     struct superslab *next;      /* all records ever made, newest first */
@@ -117,6 +119,8 @@ void hak_slab_uncarve(struct slab *slab);
 size_t hak_slab_free_pages(const struct slab *slab, size_t offset, size_t page, size_t *bytes);
 /* Owner: free blocks may lose their marks from now on: frees into the slab are checked by bits. */
 void hak_slab_set_checked(struct slab *slab);
+/* Owner: ends that, where no free block lost its mark. A refused purge may have done a part. */
+void hak_slab_keep_marks(struct slab *slab);
 /* Owner: the marks of free blocks are put back, and the words too. */
 void hak_slab_restore_marks(struct slab *slab, uint64_t cookie);
 /* Changes the owner. */

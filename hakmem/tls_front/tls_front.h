@@ -91,8 +91,9 @@ struct heap {
         size_t blocks; /* that went back to slabs since this was set to 0 */
         size_t sparse; /* of these: to slabs that stayed sparse */
     } returned;
-    bool in_use; /* a thread has it */
-    bool busy;   /* that one is in a slow path: a forked child's copy may be torn */
+    int32_t process, thread; /* whose it is, as the kernel counts them */
+    bool in_use;             /* a thread has it */
+    bool busy;               /* that one is in a slow path: a forked child's copy may be torn */
     struct heap *next_all, *next_free;
 };
 
@@ -134,6 +135,8 @@ void hak_front_flush(void);
 void hak_front_give_up(void);
 /* Ends the thread's heap. Later calls are served aside. */
 void hak_front_end(void);
+/* Ends a heap that its thread left behind, if there is one among the next `most`. Entered. */
+bool hak_front_tend(unsigned most);
 
 /* Bytes in the caller's lists. Entered. */
 uint64_t hak_front_bytes(void);

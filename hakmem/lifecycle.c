@@ -8,6 +8,7 @@
 
 #include "hakmem/base/lock.h"
 #include "hakmem/base/misuse.h"
+#include "hakmem/base/watch.h"
 #include "hakmem/config/options.h"
 #include "hakmem/error.h"
 #include "hakmem/hakmem.h"
@@ -36,7 +37,9 @@ static uint32_t key_ready;
 static void thread_ends(void *value) {
     uintptr_t round = (uintptr_t)value;
     if (round < ENDING_ROUND && pthread_setspecific(key, (void *)(round + 1)) == 0) return;
+    watch_silence(true);
     hak_front_end();
+    watch_silence(false);
 }
 
 /* Made by the first thread that needs it: other libraries' constructors may run before ours and
@@ -98,6 +101,7 @@ static void fork_child(void) {
     unlock_all();
     /* A thread that is gone may have been making the key. */
     store_relaxed(&key_lock.state, 0u);
+    watch_silence(true);
     hak_os_discard_fork_child();
     if (hak_front_fork_child()) {
         /* Without a heap this thread moves mappings in no slow path, and may be at it: a signal
@@ -105,6 +109,7 @@ static void fork_child(void) {
         if (hak_front.heap != NULL) hak_large_fork_child();
         hak_limit_recount();
     }
+    watch_silence(false);
     if (hak_front.busy == 1) hak_front.busy = 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     hak_maintenance_start();

@@ -7,6 +7,7 @@ load("@rules_shell//shell:sh_test.bzl", "sh_test")
 _SOURCES = [
     "//hakmem/base:lock.c",
     "//hakmem/base:text.c",
+    "//hakmem/base:watch.c",
     "//hakmem/config:options.c",
     "//hakmem/large:cache.c",
     "//hakmem/large:large.c",
@@ -37,8 +38,10 @@ HEADERS = [
     "//hakmem/base:interleave.h",
     "//hakmem/base:list.h",
     "//hakmem/base:lock.h",
+    "//hakmem/base:memcheck.h",
     "//hakmem/base:misuse.h",
     "//hakmem/base:text.h",
+    "//hakmem/base:watch.h",
     "//hakmem/config:config.h",
     "//hakmem/config:options.h",
     "//hakmem/large:cache.h",

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "hakmem/base/lock.h"
+#include "hakmem/base/watch.h"
 #include "hakmem/config/options.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/shared_pool/shared_pool.h"
@@ -42,10 +43,11 @@ static struct heap *acquire_heap(void) {
     return heap;
 }
 
-/* Safe mode: every call takes the slow path, which a signal handler cannot disturb. */
+/* Safe mode: every call takes the slow path, which a signal handler cannot disturb. While a tool
+ * watches, every call takes it too: there blocks are shown and hidden. */
 static void set_hot(struct heap *heap) {
-    bool safe = hak_options.mode == MODE_SAFE;
-    heap->hot = safe ? (struct lists *)(uintptr_t)&hak_lists_none : &heap->lists;
+    bool hidden = hak_options.mode == MODE_SAFE || watch_is_on();
+    heap->hot = hidden ? (struct lists *)(uintptr_t)&hak_lists_none : &heap->lists;
 }
 
 void hak_front_apply_mode(void) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <thread>
 #include <vector>
 
@@ -54,6 +55,14 @@ TEST_F(WatchedDeathTest, AWriteToAFreedBlockIsSeen) {
         hak_free(p);
         EXPECT_DEATH(write_at(p + bytes / 2), SEEN) << bytes;
     }
+}
+
+TEST_F(WatchedDeathTest, WhatWasNeverABlockIsSeen) {
+    char *p = allocate(3000);
+    /* The last block of the 64 KiB around it: the lowest go out first. */
+    char *last = reinterpret_cast<char *>(reinterpret_cast<uintptr_t>(p) | 65535) - 3000;
+    EXPECT_DEATH(read_at(last), SEEN);
+    hak_free(p);
 }
 
 TEST_F(WatchedDeathTest, AByteTooManyIsSeen) {
@@ -165,7 +174,9 @@ TEST_F(Watched, MemoryThatComesOutForOtherSizesIsShown) {
 }
 
 TEST_F(Watched, CallocOfMemoryThatWasFreedIsZero) {
-    for (size_t bytes : kSizes) {
+    std::vector<size_t> sizes(std::begin(kSizes), std::end(kSizes));
+    sizes.push_back(40 * kMiB + 12345); /* purged but for its ends, while it is free */
+    for (size_t bytes : sizes) {
         for (int i = 0; i < 3; i++) {
             char *p = allocate(bytes);
             std::memset(p, 0xff, bytes);

@@ -21,7 +21,9 @@
 #include "hakmem/limit.h"
 #include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/os_backend.h"
+#include "hakmem/raw.h"
 #include "hakmem/shared_pool/shared_pool.h"
+#include "hakmem/watched.h"
 
 #define VERSION "hakmem 0.1.0"
 
@@ -102,7 +104,7 @@ static void *reclaim(size_t size, size_t align, bool *zero) {
     return allocate_once(size, align, zero);
 }
 
-static void *allocate(size_t size, size_t align, bool *zero) {
+void *hak_raw_alloc(size_t size, size_t align, bool *zero) {
     /* What no address space could hold is not worth giving anything back for. */
     if (HAK_LIKELY((size | align) >> ADDRESS_BITS == 0)) {
         void *block = allocate_once(size, align, zero);
@@ -118,26 +120,28 @@ static void *allocate(size_t size, size_t align, bool *zero) {
 
 void *hak_malloc_slow(size_t size) {
     if (HAK_UNLIKELY(size > MEDIUM_MAX)) {
-        void *block = hak_large_take(size);
+        void *block = watch_may_be_on() ? NULL : hak_large_take(size);
         if (HAK_LIKELY(block != NULL)) return block;
-    } else if (HAK_LIKELY(hak_front.heap != NULL)) {
+    } else {
         /* The commonest reason: a class's list ran empty. */
         unsigned c = size_class_of(size);
         void *block = front_swap(c << CLASS_SCALE);
         if (HAK_LIKELY(block != NULL)) return block;
-        if (HAK_LIKELY(front_enter())) {
+        if (HAK_LIKELY(hak_front.heap != NULL && !watch_may_be_on()) && front_enter()) {
             block = hak_front_take(c);
             front_leave();
             if (HAK_LIKELY(block != NULL)) return block;
         }
     }
+    if (watch_may_be_on()) return hak_watched_alloc(BLOCK_MIN, size);
     bool zero = false;
-    return allocate(size, BLOCK_MIN, &zero);
+    return hak_raw_alloc(size, BLOCK_MIN, &zero);
 }
 
 void *hak_aligned_slow(size_t align, size_t size) {
+    if (watch_may_be_on()) return hak_watched_alloc(align, size);
     bool zero = false;
-    return allocate(size, align, &zero);
+    return hak_raw_alloc(size, align, &zero);
 }
 
 void *hak_malloc(size_t size) { return hot_malloc(size); }
@@ -149,8 +153,9 @@ void *hak_calloc(size_t count, size_t size) {
         void *block = hot_malloc(bytes);
         return block == NULL ? NULL : memset(block, 0, bytes);
     }
+    if (watch_may_be_on()) return hak_watched_calloc(bytes);
     bool zero = true;
-    void *block = allocate(bytes, BLOCK_MIN, &zero);
+    void *block = hak_raw_alloc(bytes, BLOCK_MIN, &zero);
     if (block == NULL || zero) return block;
     return memset(block, 0, bytes);
 }
@@ -175,14 +180,9 @@ int hak_posix_memalign(void **out, size_t alignment, size_t size) {
 
 /* ---- Freeing -------------------------------------------------------------------------------- */
 
-/* What the program did to an address that is no block, or no longer one. */
-struct verb {
-    enum hak_error_kind kind;
-    const char *what;
-};
-static const struct verb FREE = {HAK_ERROR_INVALID_FREE, "invalid free"};
-static const struct verb REALLOC = {HAK_ERROR_INVALID_REALLOC, "invalid realloc"};
-static const struct verb USABLE_SIZE = {HAK_ERROR_INVALID_USABLE_SIZE, "invalid usable_size"};
+const struct verb hak_verb_free = {HAK_ERROR_INVALID_FREE, "invalid free"};
+const struct verb hak_verb_realloc = {HAK_ERROR_INVALID_REALLOC, "invalid realloc"};
+const struct verb hak_verb_usable_size = {HAK_ERROR_INVALID_USABLE_SIZE, "invalid usable_size"};
 
 static HAK_COLD void report_freed(const void *block, const struct verb *verb, size_t bytes) {
     bool twice = verb->kind == HAK_ERROR_INVALID_FREE;
@@ -190,8 +190,7 @@ static HAK_COLD void report_freed(const void *block, const struct verb *verb, si
                block, bytes, ADVICE_DOUBLE_FREE);
 }
 
-/* The word of a block that the program names; 0: it can be none, as was reported. */
-static uint32_t word_of(const void *block, const struct verb *verb) {
+uint32_t hak_raw_word(const void *block, const struct verb *verb) {
     uint32_t word = registry_word(block);
     if (HAK_LIKELY(word != 0 && word != WORD_UNUSED)) return word;
     /* In a slab without blocks there was one once, most likely. */
@@ -206,7 +205,7 @@ static uint32_t word_of(const void *block, const struct verb *verb) {
 /* Large blocks, calls that are served aside, and mistakes. */
 static HAK_NOINLINE void free_rarely(void *block) {
     if (block == NULL) return;
-    uint32_t word = word_of(block, &FREE);
+    uint32_t word = hak_raw_word(block, &hak_verb_free);
     if (word == 0) return;
     bool large = word_is_large(word);
     bool aside = hak_front.heap == NULL && hak_front.asides < FRONT_ASIDE_FREES;
@@ -229,7 +228,7 @@ static HAK_NOINLINE void free_rarely(void *block) {
     front_leave();
 }
 
-static HAK_NOINLINE void free_into_front(void *block, uint32_t word) {
+HAK_NOINLINE void hak_raw_free(void *block, uint32_t word) {
     uint32_t c = word_class(word);
     bool listed = c < CLASSES && !word_is_checked(word);
     if (HAK_LIKELY(listed && hak_front.heap != NULL) && front_enter()) {
@@ -244,13 +243,16 @@ static HAK_NOINLINE void free_into_front(void *block, uint32_t word) {
 void hak_free_slow(void *block, uint32_t word) {
     bool run = (word & (WORD_LARGE | WORD_RUN | WORD_CHECKED)) == WORD_RUN;
     if (run && HAK_LIKELY(front_push_medium(block, word))) return;
-    free_into_front(block, word);
+    if (watch_may_be_on()) {
+        hak_watched_free(block);
+    } else {
+        hak_raw_free(block, word);
+    }
 }
 
 void hak_free(void *block) { hot_free(block); }
 
-/* A live block's usable bytes; 0 when `block` is none, as was reported. */
-static size_t block_bytes_of(const void *block, uint32_t word, const struct verb *verb) {
+size_t hak_raw_bytes(const void *block, uint32_t word, const struct verb *verb) {
     if (word == 0) return 0;
     if (word_is_large(word)) {
         size_t bytes = hak_large_usable(block, word);
@@ -280,8 +282,9 @@ static size_t block_bytes_of(const void *block, uint32_t word, const struct verb
 
 size_t hak_usable_size(const void *block) {
     if (block == NULL) return 0;
-    uint32_t word = word_of(block, &USABLE_SIZE);
-    size_t bytes = block_bytes_of(block, word, &USABLE_SIZE);
+    if (watch_is_on()) return hak_watched_usable(block);
+    uint32_t word = hak_raw_word(block, &hak_verb_usable_size);
+    size_t bytes = hak_raw_bytes(block, word, &hak_verb_usable_size);
     if (bytes != 0 && word_is_large(word)) hak_large_tell(block, word);
     return bytes;
 }
@@ -319,8 +322,9 @@ static bool size_fits(size_t size, size_t alignment, size_t bytes, bool large) {
 }
 
 static void free_sized(void *block, size_t alignment, size_t size, const char *wrong_size) {
-    uint32_t word = word_of(block, &FREE);
-    size_t bytes = block_bytes_of(block, word, &FREE);
+    uint32_t word = hak_raw_word(block, &hak_verb_free);
+    size_t bytes = watch_is_on() ? hak_watched_bytes(block, &hak_verb_free)
+                                 : hak_raw_bytes(block, word, &hak_verb_free);
     if (bytes == 0) return;
     if (HAK_LIKELY(size_fits(size, alignment, bytes, word_is_large(word)))) {
         hot_free(block);
@@ -374,9 +378,10 @@ static void *resize_large(void *block, uint32_t word, size_t size) {
 
 /* All but what hak_realloc serves at once. */
 static HAK_NOINLINE void *realloc_slow(void *block, size_t size) {
+    if (watch_may_be_on()) return hak_watched_realloc(block, size);
     if (block == NULL) return hot_malloc(size);
-    uint32_t word = word_of(block, &REALLOC);
-    size_t bytes = block_bytes_of(block, word, &REALLOC);
+    uint32_t word = hak_raw_word(block, &hak_verb_realloc);
+    size_t bytes = hak_raw_bytes(block, word, &hak_verb_realloc);
     if (HAK_UNLIKELY(bytes == 0)) {
         errno = EINVAL;
         return NULL;
@@ -451,6 +456,7 @@ void *hak_reallocarray(void *block, size_t count, size_t size) {
 
 bool hak_trim(size_t keep) {
     if (!front_enter()) return false;
+    watch_silence(true);
     uint64_t before = hak_os_purged_bytes();
     hak_reclaim_begin();
     while (hak_front_tend(UINT_MAX)) continue;
@@ -460,6 +466,7 @@ bool hak_trim(size_t keep) {
     hak_shared_pool_trim(keep);
     hak_os_retry_discarded(true);
     if (hak_reclaim_end()) hak_shared_pool_settle();
+    watch_silence(false);
     front_leave();
     return hak_os_purged_bytes() != before;
 }
@@ -473,6 +480,8 @@ bool hak_check_counts(void) {
 
 void hak_thread_idle(void) {
     if (!front_enter()) return;
+    watch_silence(true);
     hak_front_give_up();
+    watch_silence(false);
     front_leave();
 }

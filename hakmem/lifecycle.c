@@ -9,6 +9,7 @@
 #include "hakmem/base/lock.h"
 #include "hakmem/base/misuse.h"
 #include "hakmem/base/reclaim.h"
+#include "hakmem/base/watch.h"
 #include "hakmem/config/options.h"
 #include "hakmem/error.h"
 #include "hakmem/hakmem.h"
@@ -37,7 +38,9 @@ static uint32_t key_ready;
 static void thread_ends(void *value) {
     uintptr_t round = (uintptr_t)value;
     if (round < ENDING_ROUND && pthread_setspecific(key, (void *)(round + 1)) == 0) return;
+    watch_silence(true);
     hak_front_end();
+    watch_silence(false);
 }
 
 /* Made by the first thread that needs it: other libraries' constructors may run before ours and
@@ -99,6 +102,7 @@ static void go_on_alone(void) {
     unlock_all();
     /* A thread that is gone may have been making the key. */
     store_relaxed(&key_lock.state, 0u);
+    watch_silence(true);
     hak_os_discard_fork_child();
     hak_reclaim_fork_child();
     if (hak_front_fork_child()) {
@@ -107,6 +111,7 @@ static void go_on_alone(void) {
         if (hak_front.heap != NULL) hak_large_fork_child();
         hak_limit_recount();
     }
+    watch_silence(false);
     if (fork_entered) front_leave();
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     hak_maintenance_start();

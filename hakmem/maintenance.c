@@ -12,6 +12,7 @@
 
 #include "hakmem/base/clock.h"
 #include "hakmem/base/text.h"
+#include "hakmem/base/watch.h"
 #include "hakmem/config/config.h"
 #include "hakmem/config/options.h"
 #include "hakmem/large/large.h"
@@ -24,6 +25,7 @@
 
 static void *maintain(void *unused) {
     prctl(PR_SET_NAME, "hakmem");
+    if (hak_watch_find()) hak_watch_silence(true);
     uint64_t ms = hak_options.maintenance_ms;
     struct timespec pause = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
     for (;;) {

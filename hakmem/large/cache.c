@@ -5,6 +5,7 @@
 #include "hakmem/base/clock.h"
 #include "hakmem/base/lock.h"
 #include "hakmem/base/reclaim.h"
+#include "hakmem/base/watch.h"
 #include "hakmem/config/config.h"
 #include "hakmem/config/options.h"
 #include "hakmem/large/freed.h"
@@ -277,6 +278,7 @@ struct large *hak_large_cache_take(size_t bytes, size_t align, bool *purged) {
 
 void hak_large_cache_clear_ends(struct large *r) {
     size_t end = end_bytes();
+    watch_show(r->base, r->dirty);
     if (r->dirty <= 2 * end) {
         memset(r->base, 0, r->dirty);
         return;

@@ -3,6 +3,7 @@
 #include "hakmem/base/clock.h"
 #include "hakmem/base/misuse.h"
 #include "hakmem/base/reclaim.h"
+#include "hakmem/base/watch.h"
 #include "hakmem/config/config.h"
 #include "hakmem/large/cache.h"
 #include "hakmem/large/freed.h"
@@ -79,6 +80,14 @@ void *hak_large_alloc(size_t bytes, size_t align, bool aside, bool *zero) {
 static struct large *record_at(const void *block, uint32_t word) {
     struct large *r = large_record(word_large_id(word));
     return r == NULL || load_relaxed(&r->base) != block ? NULL : r;
+}
+
+void hak_large_blur(const void *block, uint32_t word, bool blurred) {
+    struct large *r = record_at(block, word);
+    if (r != NULL) hak_watch_blur(&r->base, sizeof(r->base), blurred);
+    if (load_relaxed(large_freed_entry(block)) == block) {
+        store_relaxed(large_freed_entry(block), NULL);
+    }
 }
 
 static struct large *live_record(const void *block, uint32_t word) {

@@ -1,6 +1,7 @@
 #include "hakmem/slab/slab.h"
 
 #include "hakmem/base/misuse.h"
+#include "hakmem/base/watch.h"
 #include "hakmem/registry/registry.h"
 
 static uint16_t epoch; /* forks beside other threads */
@@ -81,6 +82,7 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
     /* Last: a fork may copy the slab at any of these steps, and the child counts the blocks of
      * what is in use by the bits, which until now are an earlier life's. */
     store_release(&slab->span, (uint8_t)sc->span);
+    watch_hide(slab_base(slab), sc->span * SLAB_BYTES);
 }
 
 /* Blocks of another size may hold these words, never written, and a program copy them to where
@@ -90,8 +92,8 @@ static void clear_marks(struct slab *slab) {
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
     for (unsigned i = 0; i < slab->high; i++, block += bytes) {
         /* Where pages are gone there is no mark: a look does not bring them back. */
-        if (slab->checked && *block_cookie(block) == 0) continue;
-        *block_cookie(block) = 0;
+        if (slab->checked && block_read_mark(block) == 0) continue;
+        block_write_mark(block, 0);
     }
 }
 
@@ -158,7 +160,7 @@ void hak_slab_restore_marks(struct slab *slab, uint64_t cookie) {
         if ((load_relaxed(&bits[i / 64]) >> i % 64 & 1) == 0) continue;
         /* What is not zero did not go with its page, or was written to since: that is found when
          * the block goes out. */
-        bool gone = block_next(block) == NULL && *block_cookie(block) == 0;
+        bool gone = block_next(block) == NULL && block_read_mark(block) == 0;
         if (gone) block_link(block, NULL, cookie);
     }
     set_words(slab, slab->class_index, 0);

@@ -1,6 +1,7 @@
 /* Heaps: made for threads, recycled after them, taken apart in a forked child. */
 #include <string.h>
 
+#include "hakmem/base/watch.h"
 #include "hakmem/config/options.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/shared_pool/shared_pool.h"
@@ -40,10 +41,11 @@ static struct heap *acquire_heap(void) {
     return heap;
 }
 
-/* Safe mode: every call takes the slow path, which a signal handler cannot disturb. */
+/* Safe mode: every call takes the slow path, which a signal handler cannot disturb. While a tool
+ * watches, every call takes it too: there blocks are shown and hidden. */
 static void set_hot(struct heap *heap) {
-    bool safe = hak_options.mode == MODE_SAFE;
-    heap->hot = safe ? (struct lists *)(uintptr_t)&hak_lists_none : &heap->lists;
+    bool hidden = hak_options.mode == MODE_SAFE || watch_is_on();
+    heap->hot = hidden ? (struct lists *)(uintptr_t)&hak_lists_none : &heap->lists;
 }
 
 void hak_front_apply_mode(void) {

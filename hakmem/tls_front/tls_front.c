@@ -83,7 +83,7 @@ static void *pop(struct heap *heap, unsigned c) {
         return NULL;
     }
     list->take = block_next(block);
-    *block_cookie(block) = 0;
+    block_write_mark(block, 0);
     return block;
 }
 

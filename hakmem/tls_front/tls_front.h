@@ -203,10 +203,11 @@ HAK_INLINE void *front_pop(size_t scaled_class) {
     void *block = list->take;
     if (HAK_UNLIKELY(block == NULL)) return NULL;
     void *next = block_next(block);
-    if (HAK_CHECKS && HAK_UNLIKELY(*block_cookie(block) != block_mark(block, next, lists->cookie)))
+    if (HAK_CHECKS &&
+        HAK_UNLIKELY(block_read_mark(block) != block_mark(block, next, lists->cookie)))
         return NULL;
     list->take = next;
-    if (HAK_CHECKS) *block_cookie(block) = 0;
+    if (HAK_CHECKS) block_write_mark(block, 0);
     return block;
 }
 
@@ -232,7 +233,7 @@ HAK_INLINE void *front_swap(uint32_t scaled_class) {
     list->room = list->cap;
     list->give = NULL;
     list->take = block_next(block);
-    *block_cookie(block) = 0;
+    block_write_mark(block, 0);
     front_leave();
     return block;
 }
@@ -243,8 +244,8 @@ HAK_INLINE bool list_push(struct lists *lists, struct list_pair *list, void *blo
     if (HAK_CHECKS && HAK_UNLIKELY(block_may_be_marked(block))) return false;
     if (HAK_UNLIKELY(--list->room < 0)) return false;
     void *next = list->give;
-    *(void **)block = next;
-    if (HAK_CHECKS) *block_cookie(block) = block_mark(block, next, lists->cookie);
+    block_write_next(block, next);
+    if (HAK_CHECKS) block_write_mark(block, block_mark(block, next, lists->cookie));
     signal_fence(); /* a fork may copy the list at any instruction: it is whole at each */
     list->give = block;
     return true;

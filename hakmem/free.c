@@ -8,6 +8,7 @@
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/raw.h"
 #include "hakmem/shared_pool/shared_pool.h"
+#include "hakmem/watched.h"
 
 const struct verb hak_verb_free = {HAK_ERROR_INVALID_FREE, "invalid free"};
 const struct verb hak_verb_realloc = {HAK_ERROR_INVALID_REALLOC, "invalid realloc"};
@@ -74,20 +75,28 @@ static const char DELETE_SIZE[] = "wrong size in operator delete";
 HAK_INLINE void free_unguarded(void *block, uint32_t word) {
     bool run = (word & (WORD_LARGE | WORD_RUN | WORD_CHECKED)) == WORD_RUN;
     if (run && HAK_LIKELY(front_push_medium(block, word))) return;
-    hak_raw_free(block, word);
+    if (watch_may_be_on()) {
+        hak_watched_free(block);
+    } else {
+        hak_raw_free(block, word);
+    }
 }
 
 void hak_free_slow(void *block, uint32_t word) {
-    if (guard_is_on()) {
+    if (HAK_LIKELY(!guard_is_on())) {
+        free_unguarded(block, word);
+    } else if (watch_may_be_on()) {
+        hak_watched_free(block);
+    } else {
         hak_guarded_free(block, word, KIND_MALLOC);
-        return;
     }
-    free_unguarded(block, word);
 }
 
 void hak_delete_slow(void *block, uint32_t word, enum block_kind kind, size_t size) {
-    if (!guard_is_on()) {
+    if (HAK_LIKELY(!guard_is_on())) {
         free_unguarded(block, word);
+    } else if (watch_may_be_on()) {
+        hak_watched_free(block);
     } else if (size == NO_SIZE) {
         hak_guarded_free(block, word, kind);
     } else {
@@ -128,6 +137,7 @@ size_t hak_raw_bytes(const void *block, uint32_t word, const struct verb *verb) 
 
 size_t hak_usable_size(const void *block) {
     if (block == NULL) return 0;
+    if (watch_is_on()) return hak_watched_usable(block);
     if (guard_is_on()) return hak_guarded_usable(block);
     uint32_t word = hak_raw_word(block, &hak_verb_usable_size);
     size_t bytes = hak_raw_bytes(block, word, &hak_verb_usable_size);
@@ -148,12 +158,13 @@ static bool size_fits(size_t size, size_t alignment, size_t bytes, bool large) {
 
 static void free_sized(void *block, size_t alignment, size_t size, enum block_kind kind,
                        const char *wrong_size) {
-    if (guard_is_on()) {
+    if (guard_is_on() && !watch_is_on()) {
         hak_guarded_free_sized(block, size, kind, wrong_size);
         return;
     }
     uint32_t word = hak_raw_word(block, &hak_verb_free);
-    size_t bytes = hak_raw_bytes(block, word, &hak_verb_free);
+    size_t bytes = watch_is_on() ? hak_watched_bytes(block, &hak_verb_free)
+                                 : hak_raw_bytes(block, word, &hak_verb_free);
     if (bytes == 0) return;
     if (HAK_LIKELY(size_fits(size, alignment, bytes, word_is_large(word)))) {
         hot_free(block);

@@ -1,4 +1,8 @@
 /* What the program asks to be given back, looked at or given up, all at once. */
+#include <limits.h>
+
+#include "hakmem/base/reclaim.h"
+#include "hakmem/base/watch.h"
 #include "hakmem/guarded.h"
 #include "hakmem/hakmem.h"
 #include "hakmem/large/large.h"
@@ -10,11 +14,16 @@ bool hak_trim(size_t keep) {
     uint64_t before = hak_os_purged_bytes();
     if (guard_is_on()) hak_guarded_flush();
     if (!front_enter()) return false;
+    watch_silence(true);
+    hak_reclaim_begin();
+    while (hak_front_tend(UINT_MAX)) continue;
     hak_front_drain_transfer();
     hak_front_flush();
     hak_large_trim(keep);
     hak_shared_pool_trim(keep);
     hak_os_retry_discarded(true);
+    if (hak_reclaim_end()) hak_shared_pool_settle();
+    watch_silence(false);
     front_leave();
     return hak_os_purged_bytes() != before;
 }
@@ -27,7 +36,10 @@ bool hak_check_counts(void) {
 }
 
 void hak_thread_idle(void) {
+    if (guard_is_on()) hak_guarded_idle();
     if (!front_enter()) return;
+    watch_silence(true);
     hak_front_give_up();
+    watch_silence(false);
     front_leave();
 }

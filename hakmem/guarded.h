@@ -36,6 +36,8 @@ size_t hak_guarded_usable(const void *block);
 /* Everything but other threads' batches leaves the quarantine and is looked at. True when there was
  * something. */
 bool hak_guarded_flush(void);
+/* The calling thread rests: its batch goes to the others. */
+void hak_guarded_idle(void);
 /* The calling thread ends; before its lists. */
 void hak_guarded_thread_ends(void);
 /* In a forked child, when all else is put right: what other threads had freed goes back. */

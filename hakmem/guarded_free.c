@@ -105,11 +105,12 @@ static bool shrink_to(size_t keep) {
 }
 
 bool hak_guarded_flush(void) { return shrink_to(0); }
+void hak_guarded_idle(void) { shrink_to(hak_quarantine_bound()); }
 size_t hak_guarded_waiting_bytes(void) { return hak_quarantine_bytes(); }
 
 void hak_guarded_thread_ends(void) {
     if (!guard_is_on()) return;
-    shrink_to(hak_quarantine_bound());
+    hak_guarded_idle();
     if (!front_enter()) return;
     hak_quarantine_end();
     front_leave();

@@ -11,8 +11,10 @@
 #include "hakmem/hakmem.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
+#include "hakmem/base/reclaim.h"
 #include "hakmem/guarded.h"
 #include "hakmem/hot_path.h"
 #include "hakmem/large/large.h"
@@ -22,6 +24,7 @@
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/raw.h"
 #include "hakmem/shared_pool/shared_pool.h"
+#include "hakmem/watched.h"
 
 #define VERSION "hakmem 0.1.0"
 
@@ -59,16 +62,17 @@ static unsigned class_for(size_t size, size_t align) {
     return c;
 }
 
-static void *allocate_once(size_t size, size_t align, bool *zero) {
+/* Entered, with a heap. */
+static void *take(size_t size, size_t align, bool *zero) {
     unsigned c = fits_slab(size, align) ? class_for(size, align) : CLASSES;
+    if (c >= CLASSES) return hak_large_alloc(size, align, false, zero);
+    *zero = false;
+    return hak_front_take(c);
+}
+
+static void *allocate_once(size_t size, size_t align, bool *zero) {
     if (!hak_raw_enter()) return hak_large_alloc(size, align, true, zero);
-    void *block;
-    if (c < CLASSES) {
-        *zero = false;
-        block = hak_front_take(c);
-    } else {
-        block = hak_large_alloc(size, align, false, zero);
-    }
+    void *block = take(size, align, zero);
     front_leave();
     return block;
 }
@@ -79,10 +83,9 @@ static size_t needed(size_t size, size_t align) {
     return c < CLASSES ? hak_size_class[c].span * SLAB_BYTES : size;
 }
 
-/* Out of memory: everything that is free goes back, so that what is asked for may fit. */
-static void reclaim(size_t bytes) {
-    if (guard_is_on()) hak_guarded_flush();
-    if (!front_enter()) return;
+/* Everything that is free goes back. */
+static void give_all_back(size_t bytes) {
+    while (hak_front_tend(UINT_MAX)) continue;
     hak_front_drain_transfer();
     hak_front_flush();
     hak_large_trim(0);
@@ -92,7 +95,21 @@ static void reclaim(size_t bytes) {
     } else {
         hak_shared_pool_release_address_space();
     }
-    front_leave();
+}
+
+/* Out of memory: what is asked for may fit when everything that is free went back. */
+static void *reclaim(size_t size, size_t align, bool *zero) {
+    void *block = NULL;
+    if (guard_is_on()) hak_guarded_flush();
+    if (front_enter()) {
+        hak_reclaim_begin();
+        give_all_back(needed(size, align));
+        if (hak_front.heap != NULL) block = take(size, align, zero);
+        if (hak_reclaim_end()) hak_shared_pool_settle();
+        front_leave();
+        if (hak_front.heap != NULL) return block;
+    }
+    return allocate_once(size, align, zero);
 }
 
 void *hak_raw_alloc(size_t size, size_t align, bool *zero) {
@@ -101,8 +118,7 @@ void *hak_raw_alloc(size_t size, size_t align, bool *zero) {
         void *block = allocate_once(size, align, zero);
         if (HAK_LIKELY(block != NULL)) return block;
         do {
-            reclaim(needed(size, align));
-            block = allocate_once(size, align, zero);
+            block = reclaim(size, align, zero);
             if (block != NULL) return block;
         } while (hak_limit_ask(size));
     }
@@ -111,26 +127,28 @@ void *hak_raw_alloc(size_t size, size_t align, bool *zero) {
 }
 
 void *hak_malloc_slow(size_t size) {
-    if (guard_is_on()) return hak_guarded_alloc(BLOCK_MIN, size);
+    if (guard_is_on() && !watch_may_be_on()) return hak_guarded_alloc(BLOCK_MIN, size);
     if (HAK_UNLIKELY(size > MEDIUM_MAX)) {
-        void *block = hak_large_take(size);
+        void *block = watch_may_be_on() ? NULL : hak_large_take(size);
         if (HAK_LIKELY(block != NULL)) return block;
-    } else if (HAK_LIKELY(hak_front.heap != NULL)) {
+    } else {
         /* The commonest reason: a class's list ran empty. */
         unsigned c = size_class_of(size);
         void *block = front_swap(c << CLASS_SCALE);
         if (HAK_LIKELY(block != NULL)) return block;
-        if (HAK_LIKELY(front_enter())) {
+        if (HAK_LIKELY(hak_front.heap != NULL && !watch_may_be_on()) && front_enter()) {
             block = hak_front_take(c);
             front_leave();
             if (HAK_LIKELY(block != NULL)) return block;
         }
     }
+    if (watch_may_be_on()) return hak_watched_alloc(BLOCK_MIN, size);
     bool zero = false;
     return hak_raw_alloc(size, BLOCK_MIN, &zero);
 }
 
 void *hak_aligned_slow(size_t align, size_t size) {
+    if (watch_may_be_on()) return hak_watched_alloc(align, size);
     if (guard_is_on()) return hak_guarded_alloc(align, size);
     bool zero = false;
     return hak_raw_alloc(size, align, &zero);
@@ -139,6 +157,7 @@ void *hak_aligned_slow(size_t align, size_t size) {
 void *hak_malloc(size_t size) { return hot_malloc(size); }
 
 static HAK_NOINLINE void *calloc_slow(size_t bytes) {
+    if (watch_may_be_on()) return hak_watched_calloc(bytes);
     if (guard_is_on()) return hak_guarded_calloc(bytes);
     if (bytes <= SMALL_MAX) {
         void *small = hak_malloc_slow(bytes);

@@ -9,10 +9,11 @@
 #include "hakmem/large/large.h"
 #include "hakmem/raw.h"
 #include "hakmem/shared_pool/shared_pool.h"
+#include "hakmem/watched.h"
 
 /* A slab's block stays where it is while at least half of it serves: a copy would cost more than
- * the bytes are worth, and a program that goes on shrinking moves at each halving only. Size 0 frees
- * it. */
+ * the bytes are worth, and a program that goes on shrinking moves at each halving only. Not of size
+ * 0, which frees it. */
 HAK_INLINE bool stays(size_t size, size_t bytes) {
     return size <= bytes && (size >= bytes / 2 || bytes <= LINE_BYTES) && size != 0;
 }
@@ -33,6 +34,7 @@ static void *resize_large(void *block, uint32_t word, size_t size) {
 
 /* All but what hak_realloc serves at once. */
 static HAK_NOINLINE void *realloc_slow(void *block, size_t size) {
+    if (watch_may_be_on()) return hak_watched_realloc(block, size);
     if (guard_is_on()) return hak_guarded_realloc(block, size);
     if (block == NULL) return hot_malloc(size);
     uint32_t word = hak_raw_word(block, &hak_verb_realloc);

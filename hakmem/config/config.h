@@ -43,6 +43,7 @@
  * many bytes; beyond that, only as the flow demands. Blocks are taken ahead up to as many bytes,
  * and go back at the next free. */
 #define FRONT_COLD_TURNS 6
+#define FRONT_COLD_FREES 64 /* or so many frees between two sweeps */
 #define FRONT_WARM_BYTES (8 * KiB)
 /* A class whose slabs empty, so many at least, has its lists shortened. */
 #define FRONT_DRAIN_SLABS 4
@@ -68,6 +69,10 @@
 /* A thread that has no heap serves so many frees aside before it makes one: one that has ended, or
  * never allocated, frees a few at its end, when nothing would end the heap any more. */
 #define FRONT_ASIDE_FREES 64
+/* Heaps whose thread is looked for at each tick, and where a new heap would be made: a system call
+ * each. */
+#define HEAPS_AT_A_TICK 16
+#define HEAPS_AT_A_START 2
 
 /* Smaller blocks share a cache line: those of other threads' slabs are not taken again here. */
 #define LINE_BYTES 64
@@ -99,10 +104,10 @@
 #define PAUSE_MS 400
 #define RESIDENT_QUIET_BYTES (1 * MiB)
 /* Huge pages for small blocks: for a class of which a thread has so many slabs, all of them full,
- * once so much is in use in all. A superslab is then resident as a whole: at most a sixteenth of
- * what is. 256 MiB of 16-400 B blocks fill in a third of the time. */
+ * once so much is in use in all. A superslab is then resident as a whole: at most a tenth of what
+ * is. 256 MiB of 16-400 B blocks fill in a third of the time. */
 #define HUGE_CLASS_SLABS 8
-#define HUGE_HEAP_BYTES (32 * MiB)
+#define HUGE_HEAP_BYTES (20 * MiB)
 #define HUGE_BLOCK_MAX (64 * KiB) /* larger ones leave whole pages of theirs untouched */
 /* Beyond the bound, for runs that are not whole superslabs: until the next tick. */
 #define RESIDENT_SLACK_BYTES (8 * MiB)

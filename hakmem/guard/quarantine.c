@@ -112,13 +112,14 @@ bool hak_quarantine_turn(struct quarantine_turn *turn, const struct waiting *one
     struct quarantine_batch *mine = hak_quarantine_mine;
     turn->outs = 0;
     lock_acquire(&quarantine.lock);
-    if (quarantine.ring == NULL) {
+    bool batched = mine != NULL && mine != &ended && mine->count != 0;
+    if (quarantine.ring == NULL && (batched || one != NULL)) {
         quarantine.ring = hak_os_meta_alloc(GUARD_WAITING * sizeof(*quarantine.ring));
         quarantine.random = hak_os_random();
     }
     bool fits = quarantine.ring != NULL;
     if (fits) {
-        if (mine != NULL && mine != &ended) empty_batch(mine);
+        if (batched) empty_batch(mine);
         if (one != NULL) push(one, 1, one->bytes);
         take(turn, keep);
         shuffle(turn);

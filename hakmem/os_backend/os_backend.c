@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "hakmem/base/atomic.h"
+#include "hakmem/base/watch.h"
 #include "hakmem/config/config.h"
 #include "hakmem/config/options.h"
 #include "hakmem/os_backend/budget.h"
@@ -63,6 +64,7 @@ static void *map_pages(size_t bytes, int protection) {
 }
 
 bool hak_os_unmap_pages(void *base, size_t bytes) {
+    watch_forget(base, bytes);
     int saved = errno;
     bool ok = munmap(base, bytes) == 0;
     errno = saved;
@@ -185,6 +187,7 @@ bool hak_os_populate(void *base, size_t bytes) {
 bool hak_os_resize(void *base, size_t from_bytes, size_t to_bytes) {
     if (hak_os_refused(OS_REMAP)) return false;
     if (to_bytes > from_bytes && !hak_budget_take(to_bytes - from_bytes)) return false;
+    watch_forget(base, from_bytes);
     int saved = errno;
     bool ok = mremap(base, from_bytes, to_bytes, 0) != MAP_FAILED;
     errno = saved;
@@ -212,6 +215,7 @@ bool hak_os_move(void *base, size_t from_bytes, void *to, size_t to_bytes) {
     int saved = errno;
     uint32_t word = (uint32_t)hak_os_random() | 1;
     *(volatile uint32_t *)to = word;
+    watch_forget(base, from_bytes);
     void *moved = mremap(base, from_bytes, to_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to);
     if (moved == MAP_FAILED && holds(to, word)) hak_os_discard_untouched(to, to_bytes);
     errno = saved;

@@ -1,6 +1,7 @@
 #include <limits.h>
 
 #include "hakmem/base/clock.h"
+#include "hakmem/base/reclaim.h"
 #include "hakmem/config/options.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/shared_pool/pool.h"
@@ -104,6 +105,7 @@ static unsigned purge_longest_run(struct superslab *ss) {
     unsigned index = (unsigned)__builtin_ctz(run_starts(idle, run));
     uint32_t units = run_mask(index, run);
     hak_superslabs_set(all, ss, ss->used | units, ss->resident);
+    ss->purging |= units;
     hak_pool.runs_purging++;
     bool split = units != UINT32_MAX && hak_huge_ends(ss);
     hak_pool_release();
@@ -111,6 +113,7 @@ static unsigned purge_longest_run(struct superslab *ss) {
     bool purged = hak_os_purge(ss->base + index * SLAB_BYTES, run * SLAB_BYTES);
     hak_pool_acquire();
     hak_pool.runs_purging--;
+    ss->purging &= ~units;
     /* Where the kernel refuses (mlocked pages), the units stay resident: never taken for zero. */
     hak_superslabs_set(all, ss, ss->used & ~units, purged ? ss->resident & ~units : ss->resident);
     if (purged) hak_pool.policy.purged += run;
@@ -153,15 +156,22 @@ static size_t unmap_dropped(void) {
     return bytes;
 }
 
-/* The same to what the policy keeps. */
-static void purge_to_bound(uint64_t now, size_t slack, size_t most) {
-    if (HAK_LIKELY(hak_options.purge)) purge_down(resident_bound(), slack, now, most);
+/* Parts of superslabs wait for the tick, within bounds. */
+static size_t slack(void) {
+    return hak_pool.policy.scarce ? 0 : RESIDENT_SLACK_BYTES / SLAB_BYTES;
+}
+
+/* More is resident than the policy keeps. */
+static bool is_above_bound(uint64_t now) {
+    return hak_options.purge && candidate(resident_bound(), slack(), now) != NULL;
 }
 
 void hak_purge_to_bound(uint64_t now) {
-    bool scarce = hak_pool.policy.scarce;
-    purge_to_bound(now, scarce ? 0 : RESIDENT_SLACK_BYTES / SLAB_BYTES, SIZE_MAX);
-    if (HAK_UNLIKELY(scarce)) unmap_dropped();
+    if (HAK_UNLIKELY(is_above_bound(now)) && hak_giving_begin()) {
+        purge_down(resident_bound(), slack(), now, SIZE_MAX);
+        hak_giving_end();
+    }
+    if (HAK_UNLIKELY(hak_pool.policy.scarce)) unmap_dropped();
 }
 
 void hak_shared_pool_tick(uint64_t now) {
@@ -169,8 +179,18 @@ void hak_shared_pool_tick(uint64_t now) {
     hak_orphans_collect();
     hak_pool.ticks++;
     hak_purge_tick(now);
-    purge_to_bound(now, 0, PURGE_TICK_UNITS);
-    if (HAK_LIKELY(hak_options.purge)) hak_sparse_purge(SPARSE_TICK_SLABS);
+    if (HAK_LIKELY(hak_options.purge) && hak_giving_begin()) {
+        purge_down(resident_bound(), 0, now, PURGE_TICK_UNITS);
+        hak_sparse_purge(SPARSE_TICK_SLABS);
+        hak_giving_end();
+    }
+    hak_pool_release();
+}
+
+void hak_shared_pool_settle(void) {
+    uint64_t now = clock_ms();
+    hak_pool_acquire();
+    hak_purge_to_bound(now);
     hak_pool_release();
 }
 

@@ -189,9 +189,8 @@ TEST_F(SharedPool, AnOrphanEndsWithItsLastBlock) {
 
 TEST_F(SharedPool, OrphansAllSlabsOfAnOwnerThatIsGone) {
     slab_owner other = {};
-    slab *a = hak_shared_pool_take(kSmall, &other, false),
-         *b = hak_shared_pool_take(40, &other, false);
-    slab *mine = take(kSmall);
+    slab *a = hak_shared_pool_take(kSmall, &other, false), *mine = take(kSmall);
+    slab *b = hak_shared_pool_take(40, &other, false);
     std::vector<char *> blocks = take_blocks(a, 7);
     EXPECT_EQ(hak_slab_give_remote(blocks[6]), SLAB_OK);
     a->out = 999; /* torn */

@@ -2,6 +2,7 @@
 
 #include "hakmem/base/misuse.h"
 #include "hakmem/base/random.h"
+#include "hakmem/base/watch.h"
 #include "hakmem/registry/registry.h"
 
 static uint16_t epoch; /* forks beside other threads */
@@ -82,6 +83,7 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
     /* Last: a fork may copy the slab at any of these steps, and the child counts the blocks of
      * what is in use by the bits, which until now are an earlier life's. */
     store_release(&slab->span, (uint8_t)sc->span);
+    watch_hide(slab_base(slab), sc->span * SLAB_BYTES);
 }
 
 /* Blocks of another size may hold these words, never written, and a program copy them to where
@@ -91,8 +93,8 @@ static void clear_marks(struct slab *slab) {
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
     for (unsigned i = 0; i < slab->high; i++, block += bytes) {
         /* Where pages are gone there is no mark: a look does not bring them back. */
-        if (slab->checked && *block_cookie(block) == 0) continue;
-        *block_cookie(block) = 0;
+        if (slab->checked && block_read_mark(block) == 0) continue;
+        block_write_mark(block, 0);
     }
 }
 
@@ -139,6 +141,18 @@ void hak_slab_set_checked(struct slab *slab) {
     set_words(slab, slab->class_index, WORD_CHECKED);
 }
 
+void hak_slab_keep_marks(struct slab *slab) {
+    char *block = slab_base(slab);
+    const uint64_t *bits = free_bits(slab);
+    size_t bytes = hak_size_class[slab->class_index].block_bytes;
+    for (unsigned i = 0; i < slab->high; i++, block += bytes) {
+        bool free = (load_relaxed(&bits[i / 64]) >> i % 64 & 1) != 0;
+        if (free && *block_cookie(block) == 0) return;
+    }
+    set_words(slab, slab->class_index, 0);
+    slab->checked = false;
+}
+
 void hak_slab_restore_marks(struct slab *slab, uint64_t cookie) {
     char *block = slab_base(slab);
     const uint64_t *bits = free_bits(slab);
@@ -147,7 +161,7 @@ void hak_slab_restore_marks(struct slab *slab, uint64_t cookie) {
         if ((load_relaxed(&bits[i / 64]) >> i % 64 & 1) == 0) continue;
         /* What is not zero did not go with its page, or was written to since: that is found when
          * the block goes out. */
-        bool gone = block_next(block) == NULL && *block_cookie(block) == 0;
+        bool gone = block_next(block) == NULL && block_read_mark(block) == 0;
         if (gone) block_link(block, NULL, cookie);
     }
     set_words(slab, slab->class_index, 0);

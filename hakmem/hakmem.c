@@ -147,7 +147,21 @@ void *hak_malloc_slow(size_t size) {
     return hak_raw_alloc(size, BLOCK_MIN, &zero);
 }
 
+/* A block of the thread's list that lies right: of the class of the rounded size, if its blocks do.
+ * NULL: there is none, or another class must serve. */
+static void *take_aligned(size_t align, size_t size) {
+    if (align > hak_os_page_bytes() || size > MIDDLE_MAX) return NULL;
+    size_t rounded = align_up(size == 0 ? 1 : size, align);
+    if (rounded > MIDDLE_MAX) return NULL;
+    size_t scaled =
+        rounded <= SMALL_MAX ? scaled_class_of_small(rounded) : scaled_class_of_middle(rounded);
+    bool right = (hak_size_class[scaled >> CLASS_SCALE].block_bytes & (align - 1)) == 0;
+    return right ? front_pop(scaled) : NULL;
+}
+
 void *hak_aligned_slow(size_t align, size_t size) {
+    void *block = take_aligned(align, size);
+    if (HAK_LIKELY(block != NULL)) return block;
     if (watch_may_be_on()) return hak_watched_alloc(align, size);
     if (guard_is_on()) return hak_guarded_alloc(align, size);
     bool zero = false;

@@ -92,10 +92,10 @@
 #define STOCK_SLABS 32
 
 /* Resident bytes of empty slabs that the shared pool keeps, the stock's included. Where purged
- * slabs are wanted back it keeps so much more, up to the second number; four times that after each
- * second but the first in which that goes on, without a pause; and half less of what lies unused
- * from second to second. When no empty slab was wanted for some seconds all that halves each
- * second, down to the last. */
+ * slabs are wanted back it keeps so much more, up to the second number; four times that where eight
+ * times it was wanted back without a pause, and so on: never more than half of what was wanted
+ * back; and half less of what lies unused from second to second. When no empty slab was wanted for
+ * some seconds all that halves each second, down to the last. */
 #define RESIDENT_FREE_BYTES (8 * MiB)
 #define RESIDENT_EXTRA_BYTES (8 * MiB)
 #define RESIDENT_EXTRA_SHARE 2

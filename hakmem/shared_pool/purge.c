@@ -15,7 +15,7 @@ static void seconds_pass(struct purge_policy *p, uint64_t seconds) {
     /* What lay unused all the time beyond the base is not needed: half of it goes. */
     size_t unused = p->lowest > BASE_UNITS ? (p->lowest - BASE_UNITS) / 2 : 0;
     p->extra -= unused < p->extra ? unused : p->extra;
-    p->wanted_back >>= n / 2;
+    p->wanted_back -= n < 8 ? p->wanted_back / 8 * n : p->wanted_back;
     p->lowest = hak_pool.all.resident_free;
     p->purged = p->refaulted = 0;
     p->quiet = load_relaxed(&p->wanted) ? 0 : p->quiet + n;

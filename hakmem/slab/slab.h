@@ -131,6 +131,10 @@ void hak_slab_set_owner(struct slab *slab, struct slab_owner *owner);
  * NULL, each with the mark of a free block. Returns how many. A block that was written to since it
  * was freed is reported and stays out for ever. `cookie` 0: there are no marks. */
 unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t cookie);
+/* The same from a random place on, up to the slab's end and then from its start. `state`:
+ * random_next's. */
+unsigned hak_slab_take_random(struct slab *slab, unsigned want, void **head, uint64_t cookie,
+                              uint64_t *state);
 /* Owner: gives one block back. */
 enum slab_result hak_slab_give(struct slab *slab, void *block);
 /* Owner: gives back the blocks at the start of a list, linked by their first words, that lie in

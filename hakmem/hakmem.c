@@ -257,11 +257,7 @@ HAK_NOINLINE void hak_raw_free(void *block, uint32_t word) {
 void hak_free_slow(void *block, uint32_t word) {
     bool run = (word & (WORD_LARGE | WORD_RUN | WORD_CHECKED)) == WORD_RUN;
     if (run && HAK_LIKELY(front_push_medium(block, word))) return;
-    if (watch_may_be_on()) {
-        hak_watched_free(block);
-    } else {
-        hak_raw_free(block, word);
-    }
+    watch_may_be_on() ? hak_watched_free(block) : hak_raw_free(block, word);
 }
 
 void hak_free(void *block) { hot_free(block); }

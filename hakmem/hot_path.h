@@ -7,6 +7,9 @@
 
 #include "hakmem/tls_front/tls_front.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
 /* Any size, when the hot path has no block for it. NULL and ENOMEM. */
 void *hak_malloc_slow(size_t size);
 /* Any pointer that the hot path refused, and its word. */
@@ -18,6 +21,9 @@ void *hak_aligned_slow(size_t align, size_t size);
 void hak_delete_sized(void *block, size_t size);
 void hak_delete_aligned(void *block, size_t alignment);
 void hak_delete_aligned_sized(void *block, size_t size, size_t alignment);
+#ifdef __cplusplus
+}
+#endif
 
 /* A block of the thread's list; NULL: there is none, or no list for the size. */
 HAK_INLINE void *hot_take(size_t size) {

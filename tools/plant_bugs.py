@@ -304,6 +304,7 @@ def main():
     results = []
     try:
         copy_tree(ROOT, tree)
+        print(f"{len(bugs)} bugs; first their tests without any", flush=True)
         check_without_bugs(tests, bugs)
         for result in try_bugs(tree, tests, bugs):
             results.append(result)

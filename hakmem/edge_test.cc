@@ -42,6 +42,18 @@ TEST(Edge, AThreadThatFreesAFewBlocksMakesNoHeap) {
     thread.join();
 }
 
+TEST(Edge, AThreadThatFreesManyBlocksHasAHeap) {
+    std::vector<void *> blocks;
+    for (int i = 0; i < 200; i++) blocks.push_back(hak_malloc(100));
+    uint64_t before = threads(), within = 0;
+    std::thread([&] {
+        for (void *b : blocks) hak_free(b);
+        within = threads();
+    }).join();
+    EXPECT_EQ(within, before + 1); /* each free aside costs atomic operations */
+    EXPECT_EQ(threads(), before);
+}
+
 /* Marks of free blocks lie in members that the program never wrote, and it copies them. */
 void copy_unwritten_members() {
     struct node {

@@ -27,6 +27,14 @@ size_t Held() {
     return pool.resident_bytes + large.live_bytes + large.cached_bytes + hak_os_meta_bytes();
 }
 
+/* Bytes between threads. */
+uint64_t Transit() {
+    hak_stats s = {};
+    s.size = sizeof(s);
+    EXPECT_TRUE(hak_stats_get(&s));
+    return s.transfer_bytes;
+}
+
 struct Taken {
     std::vector<void *> blocks;
     size_t bytes = 0;
@@ -99,6 +107,19 @@ TEST_F(Limit, WhatExceedsItIsRefusedAndComesBack) {
             Free(&t);
         }
     }
+}
+
+/* What another thread freed waits for one that wants it: it is in nobody's way. */
+TEST_F(Limit, ChainsInTransitMakeRoom) {
+    SetLimit(8 * kMiB);
+    Taken blocks;
+    for (int i = 0; i < 4000; i++) blocks.blocks.push_back(hak_malloc(900));
+    std::thread([&blocks] { Free(&blocks); }).join();
+    ASSERT_GT(Transit(), 0u);
+    void *most = hak_malloc(limit_ - base_ - kMiB / 2);
+    EXPECT_NE(most, nullptr);
+    EXPECT_EQ(Transit(), 0u);
+    hak_free(most);
 }
 
 /* Of the count alone: a thread that reclaims may hold what another could have had. */

@@ -39,7 +39,7 @@ void *freed_block(size_t size) {
 /* What is no live block: not given out, inside one, freed. Each by a function that makes it, and
  * what is said of it. */
 template <typename Body> void for_all_that_is_dead(Body body) {
-    static int local;
+    alignas(64) static int local;
     using make = void *(*)();
     static const struct {
         make address;
@@ -133,6 +133,36 @@ TEST(ReportDeathTest, AWrongSizeOrAlignmentLeavesTheBlock) {
     }
     leaves("^hakmem: wrong size in operator delete: ", 48,
            [](void *b) { hot_delete_sized(b, 100); });
+}
+
+/* What was written is more than any class rounds up by, once a block that shrank stayed. */
+TEST(ReportDeathTest, AWrongSizeIsSeenAfterABlockShrank) {
+    expect_report("^hakmem: wrong size in free_sized: ", [] {
+        void *shrunk = hak_realloc(hak_malloc(1024), 520);
+        hak_free_sized(shrunk, 520);
+        void *block = hak_malloc(48);
+        hak_free_sized(block, 100);
+        hak_free(block);
+    });
+}
+
+TEST(ReportDeathTest, TheHandlerIsNotCalledInItselfAndErrnoStays) {
+    static int calls;
+    expect_report("^(hakmem: invalid free: [^\n]*\n){4}$", [] {
+        hak_set_error_handler([](const hak_error *error) {
+            calls++;
+            hak_free(const_cast<void *>(error->address));
+            errno = ERANGE;
+        });
+        char *block = block_of(48);
+        for (int i = 1; i <= 2; i++) {
+            errno = EDOM;
+            hak_free(block + 16);
+            EXPECT_EQ(errno, EDOM);
+            EXPECT_EQ(calls, i);
+        }
+        hak_set_error_handler(nullptr);
+    });
 }
 
 TEST(Delete, OfEverySizeAndAlignmentFrees) {

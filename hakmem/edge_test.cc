@@ -99,6 +99,30 @@ TEST(Edge, ABlockStaysWhereItIsWhileHalfOfItServes) {
     }
 }
 
+TEST(Edge, ABlockThatIsResizedToNothingIsFree) {
+    hak_stats before = {}, after = {};
+    before.size = after.size = sizeof(before);
+    ASSERT_TRUE(hak_stats_get(&before));
+    for (size_t bytes : {64ul, 1024ul, 20480ul, kMiB, 3 * kMiB}) {
+        EXPECT_EQ(hak_realloc(hak_malloc(bytes), 0), nullptr);
+    }
+    ASSERT_TRUE(hak_stats_get(&after));
+    EXPECT_EQ(after.live_bytes, before.live_bytes);
+}
+
+/* The program may use what it learned of. */
+TEST(Edge, ALargeBlockThatWasUsedToItsEndIsZeroForCalloc) {
+    size_t bytes = 40 * kMiB + 12345;
+    auto *b = static_cast<unsigned char *>(hak_malloc(bytes));
+    size_t all = hak_usable_size(b);
+    ASSERT_GT(all, bytes + 100000);
+    std::memset(b, 0xff, all);
+    hak_free(b);
+    b = static_cast<unsigned char *>(hak_calloc(1, all));
+    EXPECT_EQ(std::count(b, b + all, 0), static_cast<ptrdiff_t>(all));
+    hak_free(b);
+}
+
 TEST(Edge, ALargeBlockOfTheCacheIsZeroForCalloc) {
     for (size_t bytes : {3 * kMiB / 2, 5 * kMiB - 1, 40 * kMiB + 12345}) {
         for (int i = 0; i < 8; i++) { /* purged at first, then kept */

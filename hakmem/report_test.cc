@@ -36,6 +36,16 @@ void *freed_block(size_t size) {
     return block;
 }
 
+/* The same in a list of the thread, which keeps what is freed while its class is busy. */
+void *listed_block(size_t size) {
+    for (int i = 0; i < 50; i++) {
+        void *blocks[4];
+        for (void *&b : blocks) b = hak_malloc(size);
+        for (void *b : blocks) hak_free(b);
+    }
+    return freed_block(size);
+}
+
 /* What is no live block: not given out, inside one, freed. Each by a function that makes it, and
  * what is said of it. */
 template <typename Body> void for_all_that_is_dead(Body body) {
@@ -51,7 +61,9 @@ template <typename Body> void for_all_that_is_dead(Body body) {
         {[]() -> void * { return block_of(20 * KiB) + 16; }, "invalid .*not the start of a block"},
         {[]() -> void * { return block_of(2 * MiB) + 16; }, "invalid .*inside a large block"},
         {[] { return freed_block(48); }, "was freed before"},
+        {[] { return listed_block(48); }, "was freed before"},
         {[] { return freed_block(20 * KiB); }, "was freed before"},
+        {[] { return listed_block(20 * KiB); }, "was freed before"},
         {[] { return freed_block(2 * MiB); }, "was freed before"},
         {[] { /* back in its slab, its mark written over */
               void *block = freed_block(48);

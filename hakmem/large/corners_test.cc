@@ -3,10 +3,14 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <vector>
 
+#include "hakmem/base/clock.h"
 #include "hakmem/config/config.h"
+#include "hakmem/config/options.h"
 #include "hakmem/large/large.h"
 #include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/os_backend.h"
@@ -92,15 +96,17 @@ TEST_F(LargeCorners, AMappingWithoutWordsGoesBack) {
     hak_large_trim(0);
     size_t before = mapped_bytes();
     refuse[OS_META] = -1;
-    char *b = nullptr;
+    std::vector<char *> blocks;
     int failures = 0;
     for (int i = 0; i < 20; i++) {
-        b = allocate(1 * GiB);
-        failures += b == nullptr;
-        if (b != nullptr) give(b);
-        hak_large_trim(0);
+        blocks.push_back(allocate(1 * GiB));
+        failures += blocks.back() == nullptr;
     }
     EXPECT_GT(failures, 0);
+    for (char *b : blocks) {
+        if (b != nullptr) give(b);
+    }
+    hak_large_trim(0);
     EXPECT_EQ(mapped_bytes(), before);
     EXPECT_EQ(hak_large_mapped_bytes(), 0u);
 }
@@ -149,6 +155,110 @@ TEST_F(LargeCorners, AMoveToWhereThereAreNoWordsChangesNothing) {
     }
     EXPECT_GT(failures, 0);
     give(b);
+}
+
+/* ---- What is kept with its pages, parked without them, dropped ---- */
+
+class LargeRoom : public LargeCorners {
+  protected:
+    /* Kept mappings that come and go slowly may have so much. */
+    void SetUp() override {
+        LargeCorners::SetUp();
+        tick();
+        set_room(4);
+    }
+    void TearDown() override {
+        hak_options.large_cache_mb = before_;
+        LargeCorners::TearDown();
+    }
+    static void set_room(uint64_t mib) { hak_options.large_cache_mb = mib * LARGE_CALM_SHARE; }
+    static large_stats stats() {
+        large_stats s;
+        hak_large_stats(&s);
+        return s;
+    }
+    /* The next tick, as if its time had come; or a later one. */
+    static void tick(uint64_t after_ms = LARGE_TICK_MS) {
+        static uint64_t now = clock_ms();
+        now += after_ms;
+        hak_large_tick(now);
+    }
+    /* A block of `bytes` that is zero, and said to be. */
+    static char *allocate_zero(size_t bytes) {
+        bool zero = true;
+        char *b = static_cast<char *>(hak_large_alloc(bytes, 16, false, &zero));
+        EXPECT_TRUE(zero);
+        EXPECT_EQ(std::count(b, b + bytes, 0), static_cast<ptrdiff_t>(bytes));
+        return b;
+    }
+
+  private:
+    const uint64_t before_ = hak_options.large_cache_mb;
+};
+
+TEST_F(LargeRoom, WhatWasFreedJustNowIsNotEvicted) {
+    char *a = allocate(3 * MiB), *b = allocate(3 * MiB);
+    give(a);
+    give(b);
+    EXPECT_EQ(stats().kept_bytes, 3 * MiB);
+    ASSERT_EQ(hak_large_take(3 * MiB), a);
+    give(a);
+}
+
+TEST_F(LargeRoom, WhatTheKernelDoesNotPurgeIsNotParked) {
+    char *b = allocate(6 * MiB);
+    std::memset(b, 0xff, 6 * MiB);
+    refuse[OS_PURGE] = -1;
+    give(b);
+    EXPECT_EQ(hak_large_mapped_bytes(), 0u);
+    give(allocate_zero(6 * MiB));
+}
+
+TEST_F(LargeRoom, AParkedMappingIsZeroAfterAResizeAndAShortLife) {
+    set_room(0);
+    for (size_t bytes : {size_t{100}, 20 * KiB, 40 * KiB, 3 * MiB}) {
+        char *b = allocate(bytes);
+        std::memset(b, 0xff, bytes);
+        give(b);
+        b = allocate_zero(bytes);
+        std::memset(b, 0xff, bytes);
+        b = resize(b, 2 * bytes + 4 * MiB);
+        std::memset(b, 0xff, 2 * bytes + 4 * MiB);
+        size_t all = usable(b);
+        give(b);
+        EXPECT_EQ(stats().kept_bytes, 0u);
+        give(allocate_zero(all));
+    }
+}
+
+TEST_F(LargeRoom, WhatHasHugePagesIsNotCached) {
+    set_room(100);
+    char *b = allocate(3 * MiB);
+    b = resize(b, LARGE_HUGE_FROM);
+    give(b);
+    EXPECT_EQ(hak_large_mapped_bytes(), 0u);
+}
+
+TEST_F(LargeRoom, WhatWasUsedSinceTheLastTickStays) {
+    give(allocate(3 * MiB));
+    tick();
+    EXPECT_EQ(stats().kept_bytes, 3 * MiB);
+    give(allocate(3 * MiB));
+    tick();
+    EXPECT_EQ(stats().kept_bytes, 3 * MiB);
+    tick();
+    EXPECT_EQ(stats().kept_bytes, 0u);
+    EXPECT_EQ(stats().cached_bytes, 3 * MiB);
+}
+
+TEST_F(LargeRoom, WhatIsParkedForLongGoesBack) {
+    give(allocate(6 * MiB));
+    tick();
+    EXPECT_EQ(stats().cached_bytes, 6 * MiB);
+    size_t before = mapped_bytes();
+    tick(hak_options.large_cache_ttl_sec * 1000 + 60000);
+    EXPECT_EQ(hak_large_mapped_bytes(), 0u);
+    EXPECT_EQ(mapped_bytes(), before - 6 * MiB);
 }
 
 /* Only that one looks at the clock, so that what is idle is purged in the end. */

@@ -1,6 +1,7 @@
 /* Correct programs in corners: frees at a thread's end, copies of what was never written, blocks
  * that shrink, large blocks that are used again. */
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <algorithm>
 #include <atomic>
@@ -52,6 +53,25 @@ TEST(Edge, AThreadThatFreesManyBlocksHasAHeap) {
     }).join();
     EXPECT_EQ(within, before + 1); /* each free aside costs atomic operations */
     EXPECT_EQ(threads(), before);
+}
+
+/* A block that is served aside has a mapping of its own, and its pages. */
+size_t usable_at_the_end;
+
+TEST(Edge, DestructorsOfAThreadsKeysHaveItsHeap) {
+    std::thread([] {
+        hak_free(hak_malloc(100)); /* the heap's key is the older one */
+        pthread_key_t key;
+        ASSERT_EQ(pthread_key_create(&key,
+                                     [](void *) {
+                                         void *block = hak_malloc(100);
+                                         usable_at_the_end = hak_usable_size(block);
+                                         hak_free(block);
+                                     }),
+                  0);
+        ASSERT_EQ(pthread_setspecific(key, &usable_at_the_end), 0);
+    }).join();
+    EXPECT_EQ(usable_at_the_end, 112u);
 }
 
 /* Marks of free blocks lie in members that the program never wrote, and it copies them. */

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
+#include <csignal>
 #include <thread>
 #include <vector>
 
@@ -13,7 +15,10 @@
 #include "hakmem/large/large.h"
 #include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/os_backend.h"
+#include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/slab/slab.h"
+#include "hakmem/tls_front/tls_front.h"
+#include "hakmem/transfer/transfer.h"
 
 namespace {
 
@@ -115,8 +120,56 @@ TEST(ForkBesideAFree, TheChildCountsWhatThereIs) {
     size_t before = hak_budget_used();
     hak_budget_add(100 << 20);
     pid_t child = fork();
-    if (child == 0) _exit(hak_budget_used() <= before ? 0 : 1);
+    if (child == 0) _exit(hak_budget_used() == before ? 0 : 1);
     hak_budget_give(100 << 20);
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status)) << status;
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+/* A fork waits for whoever is in a layer, so that the child finds it whole. */
+TEST(ForkBesideALock, WaitsForEachLayer) {
+    static constexpr struct {
+        void (*lock)(), (*unlock)();
+    } kLayers[] = {
+        {hak_front_lock, hak_front_unlock},
+        {hak_transfer_lock, hak_transfer_unlock},
+        {hak_shared_pool_lock, hak_shared_pool_unlock},
+        {hak_large_lock, hak_large_unlock},
+    };
+    for (const auto &layer : kLayers) {
+        std::atomic<bool> is_held{false}, is_given_back{false};
+        std::thread holder([&] {
+            layer.lock();
+            is_held = true;
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+            is_given_back = true;
+            layer.unlock();
+        });
+        while (!is_held) std::this_thread::yield();
+        pid_t child = fork();
+        if (child == 0) _exit(is_given_back ? 0 : 1);
+        EXPECT_TRUE(is_given_back);
+        holder.join();
+        int status = -1;
+        ASSERT_EQ(waitpid(child, &status, 0), child);
+        EXPECT_TRUE(WIFEXITED(status)) << status;
+        EXPECT_EQ(WEXITSTATUS(status), 0);
+    }
+}
+
+/* And leaves signals as they were, in the parent and in the child. */
+TEST(ForkBesideALock, BlocksNoSignalAfterwards) {
+    auto blocks_any = [] {
+        sigset_t blocked;
+        pthread_sigmask(SIG_SETMASK, nullptr, &blocked);
+        return sigismember(&blocked, SIGUSR1) == 1 || sigismember(&blocked, SIGTERM) == 1;
+    };
+    ASSERT_FALSE(blocks_any());
+    pid_t child = fork();
+    if (child == 0) _exit(blocks_any() ? 1 : 0);
+    EXPECT_FALSE(blocks_any());
     int status = -1;
     ASSERT_EQ(waitpid(child, &status, 0), child);
     EXPECT_TRUE(WIFEXITED(status)) << status;

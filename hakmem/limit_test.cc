@@ -4,12 +4,16 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "hakmem/api_workload.h"
 #include "hakmem/hakmem.h"
 #include "hakmem/large/large.h"
+#include "hakmem/limit.h"
 #include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/shared_pool/shared_pool.h"
@@ -271,6 +275,30 @@ TEST_F(Limit, TheCallbackIsAskedWhenTheSystemRefusesToo) {
     EXPECT_EQ(hak_malloc(50 * kMiB), nullptr);
     hak_os_set_fault(nullptr);
     EXPECT_EQ(asked, 1);
+}
+
+TEST(LimitInPercent, IsOfTheLessOfCgroupAndRam) {
+    namespace fs = std::filesystem;
+    std::string root = testing::TempDir() + "/limit_in_percent";
+    auto write = [&root](const std::string &path, const std::string &text) {
+        fs::path file = root + path;
+        fs::create_directories(file.parent_path());
+        std::ofstream(file) << text;
+    };
+    auto of_ten_percent = [&root] { return hak_limit_of_percent(root.c_str(), 10); };
+    fs::remove_all(root);
+    EXPECT_EQ(of_ten_percent(), 0u);
+    write("/proc/meminfo", "MemTotal:       1024000 kB\n");
+    EXPECT_EQ(of_ten_percent(), 102400 * 1024u);
+    write("/proc/self/cgroup", "0::/a\n");
+    write("/proc/self/mountinfo", "30 23 0:26 / /cgroup rw - cgroup2 cgroup2 rw\n");
+    write("/cgroup/a/memory.max", "1000000\n");
+    EXPECT_EQ(of_ten_percent(), 100000u);
+    write("/cgroup/a/memory.max", "900000000000\n");
+    EXPECT_EQ(of_ten_percent(), 102400 * 1024u);
+    fs::remove(root + "/proc/meminfo");
+    EXPECT_EQ(of_ten_percent(), 90000000000u);
+    fs::remove_all(root);
 }
 
 } // namespace

@@ -159,6 +159,23 @@ TEST(ForkBesideALock, WaitsForEachLayer) {
     }
 }
 
+/* A signal handler that comes in a slow path may fork: its thread may hold a lock already. */
+TEST(ForkBesideALock, OfItsOwnThreadTakesNone) {
+    hak_free(hak_malloc(100));
+    ASSERT_TRUE(front_enter());
+    hak_shared_pool_lock();
+    alarm(20); /* a deadlock ends as a signal */
+    pid_t child = fork();
+    if (child == 0) _exit(0);
+    alarm(0);
+    hak_shared_pool_unlock();
+    front_leave();
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status)) << status;
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
 /* And leaves signals as they were, in the parent and in the child. */
 TEST(ForkBesideALock, BlocksNoSignalAfterwards) {
     auto blocks_any = [] {
@@ -170,6 +187,56 @@ TEST(ForkBesideALock, BlocksNoSignalAfterwards) {
     pid_t child = fork();
     if (child == 0) _exit(blocks_any() ? 1 : 0);
     EXPECT_FALSE(blocks_any());
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status)) << status;
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+std::atomic<bool> unmaps{true}, stops{false};
+
+/* Refuses to unmap, or stops in it until `go_on`. */
+bool stop_unmap(enum os_call call) {
+    if (call != OS_UNMAP) return false;
+    if (stops) {
+        purges++;
+        while (!go_on) std::this_thread::yield();
+    }
+    return !unmaps;
+}
+
+/* A block's mapping waits; 0, or what is wrong. */
+int wait_and_go() {
+    unmaps = false;
+    hak_free(hak_malloc(3 << 20));
+    hak_trim(0);
+    if (hak_os_discarded_bytes() == 0) return 1;
+    unmaps = true;
+    hak_os_retry_discarded(true);
+    return hak_os_discarded_bytes() == 0 ? 0 : 2;
+}
+
+/* A thread stops while it unmaps what waited. */
+TEST(ForkBesideAFree, TheChildUnmapsWhatWaits) {
+    hak_os_set_fault(stop_unmap);
+    ASSERT_EQ(wait_and_go(), 0);
+    unmaps = false;
+    hak_free(hak_malloc(3 << 20));
+    hak_trim(0);
+    purges = 0;
+    go_on = false;
+    stops = true;
+    std::thread retries([] { hak_os_retry_discarded(true); });
+    while (purges < 1) std::this_thread::yield();
+    stops = false;
+    pid_t child = fork();
+    if (child == 0) _exit(wait_and_go());
+    unmaps = true;
+    go_on = true;
+    retries.join();
+    hak_os_retry_discarded(true);
+    EXPECT_EQ(hak_os_discarded_bytes(), 0u);
+    hak_os_set_fault(nullptr);
     int status = -1;
     ASSERT_EQ(waitpid(child, &status, 0), child);
     EXPECT_TRUE(WIFEXITED(status)) << status;

@@ -80,4 +80,11 @@ TEST_F(Budget, CountsWhatIsMapped) {
     hak_os_discard(b, 1 * MiB);
 }
 
+TEST_F(Budget, CountsNoTargetOfAMoveThatFails) {
+    char *from = static_cast<char *>(hak_os_map(64 * KiB, 64 * KiB));
+    void *to = hak_os_map(1 * MiB, 64 * KiB);
+    ASSERT_TRUE(hak_os_unmap(from, 64 * KiB)); /* nothing to move */
+    EXPECT_FALSE(hak_os_move(from, 64 * KiB, to, 1 * MiB));
+}
+
 } // namespace

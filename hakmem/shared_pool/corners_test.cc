@@ -1,0 +1,166 @@
+/* The shared pool where the kernel refuses, address space is short, and orphans come and go. */
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "hakmem/base/clock.h"
+#include "hakmem/config/options.h"
+#include "hakmem/os_backend/os_backend.h"
+#include "hakmem/registry/registry.h"
+#include "hakmem/shared_pool/shared_pool.h"
+
+namespace {
+
+constexpr unsigned kSmall = 3;  /* 64 bytes, one unit */
+constexpr unsigned kPages = 31; /* 1 KiB: four blocks a page, or more */
+
+slab_owner owner = {};
+
+shared_pool_stats stats() {
+    shared_pool_stats s;
+    hak_shared_pool_stats(&s);
+    return s;
+}
+
+std::vector<void *> take_blocks(slab *s, unsigned want) {
+    void *head = nullptr;
+    hak_slab_take(s, want, &head, 0);
+    std::vector<void *> blocks;
+    for (; head != nullptr; head = *static_cast<void **>(head)) blocks.push_back(head);
+    return blocks;
+}
+
+/* In a process whose pool has served nobody. */
+template <typename Body> void in_a_fresh_process(Body body) {
+    testing::FLAGS_gtest_death_test_style = "threadsafe";
+    EXPECT_EXIT(
+        {
+            body();
+            EXPECT_TRUE(hak_shared_pool_agrees());
+            _Exit(testing::Test::HasFailure() ? 1 : 0);
+        },
+        testing::ExitedWithCode(0), "");
+}
+
+TEST(PoolCorners, AnOrphanEndsAtOnceWithItsLastBlock) {
+    in_a_fresh_process([] {
+        slab *s = hak_shared_pool_take(kSmall, &owner);
+        char *base = slab_base(s);
+        std::vector<void *> blocks = take_blocks(s, 3);
+        hak_shared_pool_orphan(s);
+        EXPECT_EQ(hak_shared_pool_partials(kSmall), 1u);
+        for (void *block : blocks) {
+            EXPECT_EQ(hak_slab_of(base), s);
+            EXPECT_EQ(hak_slab_give_remote(block), SLAB_OK);
+            hak_shared_pool_freed_into(s);
+        }
+        EXPECT_EQ(hak_slab_of(base), nullptr);
+        EXPECT_EQ(registry_word(base), WORD_UNUSED);
+        EXPECT_EQ(hak_shared_pool_partials(kSmall), 0u);
+    });
+}
+
+TEST(PoolCorners, OrphansThatAreListedAreCounted) {
+    in_a_fresh_process([] {
+        for (int round = 0; round < 3; round++) {
+            slab *s = hak_shared_pool_take(kSmall, &owner);
+            std::vector<void *> blocks = take_blocks(s, 3);
+            EXPECT_EQ(hak_shared_pool_partials(kSmall), 0u);
+            hak_shared_pool_orphan(s);
+            EXPECT_EQ(hak_shared_pool_partials(kSmall), 1u);
+            EXPECT_EQ(hak_shared_pool_take_partial(kSmall, &owner), s);
+            EXPECT_EQ(hak_shared_pool_partials(kSmall), 0u);
+            for (void *block : blocks) EXPECT_EQ(hak_slab_give(s, block), SLAB_OK);
+            hak_shared_pool_give_empty(s);
+        }
+    });
+}
+
+TEST(PoolCorners, WhatTheKernelDoesNotPurgeIsResident) {
+    in_a_fresh_process([] {
+        hak_shared_pool_take(kSmall, &owner); /* else the address space would go */
+        slab *s = hak_shared_pool_take(kSmall, &owner);
+        std::memset(slab_base(s), 0x99, SLAB_BYTES);
+        hak_shared_pool_give_empty(s);
+        hak_os_set_fault([](os_call call) { return call == OS_PURGE; });
+        EXPECT_EQ(hak_shared_pool_trim(0), 0u);
+        EXPECT_EQ(stats().resident_free_bytes, SLAB_BYTES);
+        EXPECT_EQ(stats().resident_bytes, 2 * SLAB_BYTES);
+        hak_os_set_fault(nullptr);
+        EXPECT_EQ(hak_shared_pool_trim(0), SLAB_BYTES);
+        EXPECT_EQ(stats().resident_bytes, SLAB_BYTES);
+    });
+}
+
+/* The bytes of a purged unit are gone, those of the units beside it are not. */
+TEST(PoolCorners, APurgeEndsWithItsUnits) {
+    in_a_fresh_process([] {
+        slab *slabs[3];
+        for (slab *&s : slabs) {
+            s = hak_shared_pool_take(kSmall, &owner);
+            std::memset(slab_base(s), 0x99, SLAB_BYTES);
+        }
+        char *middle = slab_base(slabs[1]);
+        ASSERT_EQ(slab_base(slabs[2]), middle + SLAB_BYTES);
+        hak_shared_pool_give_empty(slabs[1]);
+        EXPECT_EQ(hak_shared_pool_trim(0), SLAB_BYTES);
+        EXPECT_EQ(middle[0] | middle[SLAB_BYTES - 1], 0);
+        EXPECT_EQ(middle[-1] & 0xff, 0x99);
+        EXPECT_EQ(middle[SLAB_BYTES] & 0xff, 0x99);
+    });
+}
+
+TEST(PoolCorners, WhereAddressSpaceIsShortWhatEmptiesIsUnmapped) {
+    in_a_fresh_process([] {
+        slab *s = hak_shared_pool_take(kSmall, &owner);
+        hak_shared_pool_release_address_space();
+        EXPECT_EQ(stats().superslabs, 1u);
+        hak_shared_pool_give_empty(s);
+        EXPECT_EQ(stats().superslabs, 0u);
+        /* That is over some time later. */
+        uint64_t now = clock_ms();
+        for (int i = 1; i <= 20; i++) hak_shared_pool_tick(now + i * SCARCE_MS / 10);
+        s = hak_shared_pool_take(kSmall, &owner);
+        hak_shared_pool_give_empty(s);
+        EXPECT_EQ(stats().superslabs, 1u);
+        EXPECT_EQ(stats().resident_free_bytes, SLAB_BYTES);
+    });
+}
+
+void pass_time() {
+    for (int i = 0; i <= 2 * SPARSE_TICKS; i++) hak_shared_pool_tick(clock_ms());
+}
+
+TEST(PoolCorners, AnOrphanThatWasInUseMayLoseItsPagesAgain) {
+    const size_t went = SLAB_BYTES - std::min(SLAB_BYTES, hak_os_page_bytes());
+    if (went == 0) GTEST_SKIP() << "a slab is one page";
+    in_a_fresh_process([=] {
+        slab *s = hak_shared_pool_take(kPages, &owner);
+        std::vector<void *> blocks = take_blocks(s, 64);
+        for (int i = 1; i < 64; i++) EXPECT_EQ(hak_slab_give(s, blocks[i]), SLAB_OK);
+        uint64_t before = hak_os_purged_bytes();
+        for (unsigned round = 1; round <= 3; round++) {
+            hak_shared_pool_orphan(s);
+            pass_time();
+            EXPECT_EQ(hak_os_purged_bytes() - before, round * went);
+            EXPECT_EQ(hak_shared_pool_take_partial(kPages, &owner), s);
+        }
+    });
+}
+
+TEST(PoolCorners, AnOrphanThatIsHalfFullKeepsItsPages) {
+    in_a_fresh_process([] {
+        slab *s = hak_shared_pool_take(kPages, &owner);
+        std::vector<void *> blocks = take_blocks(s, 64);
+        for (int i = 32; i < 64; i++) EXPECT_EQ(hak_slab_give(s, blocks[i]), SLAB_OK);
+        uint64_t before = hak_os_purged_bytes();
+        hak_shared_pool_orphan(s);
+        pass_time();
+        EXPECT_EQ(hak_os_purged_bytes(), before);
+    });
+}
+
+} // namespace

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include "hakmem/base/misuse.h"
@@ -21,6 +22,11 @@ template <typename Body> void expect_report(const char *line, Body body) {
             hak_misuse_set_policy(nullptr, true, false);
             body();
             EXPECT_TRUE(hak_check_counts());
+            const auto *result = testing::UnitTest::GetInstance()->current_test_info()->result();
+            for (int i = 0; i < result->total_part_count(); i++) {
+                std::fprintf(stderr, "line %d: %s\n", result->GetTestPartResult(i).line_number(),
+                             result->GetTestPartResult(i).message());
+            }
             _exit(testing::Test::HasFailure() ? 1 : 0);
         },
         testing::ExitedWithCode(0), line);

@@ -15,6 +15,7 @@
 #include "hakmem/large/large.h"
 #include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/os_backend.h"
+#include "hakmem/registry/registry.h"
 #include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/slab/slab.h"
 #include "hakmem/tls_front/tls_front.h"
@@ -241,6 +242,55 @@ TEST(ForkBesideAFree, TheChildUnmapsWhatWaits) {
     ASSERT_EQ(waitpid(child, &status, 0), child);
     EXPECT_TRUE(WIFEXITED(status)) << status;
     EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+/* What a fork finds in the list of a thread that is not in the child. */
+enum list_state { LIST_WHOLE, LIST_BUSY, LIST_TORN };
+
+/* A block that another thread freed into its list. */
+void fork_beside_a_list(list_state state) {
+    std::atomic<void *> block{nullptr};
+    std::atomic<bool> end{false};
+    std::thread other([&] {
+        void *blocks[16], *mine = nullptr;
+        for (int i = 0; i < 40; i++) { /* the class keeps what is freed */
+            for (void *&b : blocks) b = hak_malloc(480);
+            mine = blocks[15];
+            for (void *b : blocks) hak_free(b);
+        }
+        mine = hak_front.heap->lists.of[word_class(registry_word(mine))].give;
+        ASSERT_NE(mine, nullptr);
+        void *link = *static_cast<void **>(mine);
+        if (state == LIST_TORN) *static_cast<void **>(mine) = &link; /* its mark fits no more */
+        if (state == LIST_BUSY) front_enter();
+        block = mine;
+        while (!end) std::this_thread::yield();
+        if (state == LIST_BUSY) front_leave();
+        *static_cast<void **>(mine) = link;
+    });
+    while (block == nullptr) std::this_thread::yield();
+    pid_t child = fork();
+    if (child == 0) {
+        slab *s = hak_slab_of(block);
+        unsigned w;
+        uint64_t bit;
+        bool is_free = s == nullptr ||
+                       (hak_slab_find(s, block, &w, &bit) == SLAB_OK && hak_slab_has(s, w, bit));
+        _exit(is_free == (state == LIST_WHOLE) && hak_check_counts() ? 0 : 1);
+    }
+    end = true;
+    other.join();
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status)) << status;
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+/* What may be in mid-change stays out for ever. */
+TEST(ForkBesideAList, TheChildFreesItWhereItIsWhole) {
+    fork_beside_a_list(LIST_WHOLE);
+    fork_beside_a_list(LIST_BUSY);
+    fork_beside_a_list(LIST_TORN);
 }
 
 /* A thread stops while it purges the large block that it freed. */

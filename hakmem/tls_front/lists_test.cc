@@ -344,6 +344,24 @@ TEST(Lists, TheWarmPoolIsToldOfAListThatWentBack) {
     }).join();
 }
 
+/* They were the last blocks outside of a slab of a thread that has ended. */
+TEST(Lists, ASlabOfNobodyEndsWithTheListThatEmptiesIt) {
+    std::thread([] {
+        ASSERT_TRUE(hak_front_start());
+        std::vector<void *> blocks;
+        std::thread([&] {
+            ASSERT_TRUE(hak_front_start());
+            for (int i = 0; i < 3; i++) blocks.push_back(allocate(kClass));
+            hak_front_end();
+        }).join();
+        ASSERT_TRUE(hak_shared_pool_is_orphan(hak_slab_of(blocks[0])));
+        hak_bin_return(hak_front.heap, kClass, list_of(blocks));
+        EXPECT_EQ(hak_slab_of(blocks[0]), nullptr);
+        EXPECT_EQ(registry_word(blocks[0]), WORD_UNUSED);
+        hak_front_end();
+    }).join();
+}
+
 /* The thread keeps an empty slab, as it wanted one back before. */
 void keep_an_empty_slab() {
     for (int i = 0; i < 2; i++) give(allocate(kFour));

@@ -44,7 +44,7 @@ KINDS = {
 
 # A bug may wait for ever, or take all memory: so much for one test, in seconds and in bytes of
 # address space. What the tests ask for in earnest is far less.
-TEST_SECONDS = 75
+TEST_SECONDS = 120
 TEST_ADDRESS_BYTES = 64 << 30
 
 # Exit codes of `bazel test`.
@@ -167,13 +167,13 @@ class Tests:
 
     def run(self, labels):
         """The exit code of `bazel test`; what it printed is `output` then. The labels are of one
-        configuration and one filter."""
-        configuration, _, tests = parts_of(labels[0])
+        configuration and have the same arguments."""
+        configuration, _, arguments = parts_of(labels[0])
         # A sanitizer's shadow takes more address space than there is memory.
         bounds = "" if configuration else f" --as={TEST_ADDRESS_BYTES}"
         options = [f"--config={configuration}"] if configuration else []
         options += ["--run_under=prlimit --core=0" + bounds]
-        options += [f"--test_arg=--gtest_filter={tests}"] if tests else []
+        options += ["--test_arg=" + argument for argument in arguments]
         labels = [parts_of(label)[1] for label in labels]
         done = subprocess.run(
             self.command + ["test"] + self.options + options + labels,
@@ -200,9 +200,12 @@ class Tests:
 
 
 def parts_of(label):
-    """Configuration, label and filter: tsan://a:b(C.*) is what --config=tsan makes of the tests C.*
-    of //a:b. The first and the last may be empty."""
-    return re.fullmatch(r"(?:([a-z]+):)?(//[^()]+)(?:\((.*)\))?", label).groups(default="")
+    """Configuration, label and arguments: tsan://a:b(C.*,--d) is what --config=tsan makes of the
+    tests C.* of //a:b, with --d. The first may be empty, and the arguments none."""
+    parts = re.fullmatch(r"(?:([a-z]+):)?(//[^()]+)(?:\((.*)\))?", label).groups(default="")
+    configuration, label, some = parts
+    tests, *arguments = some.split(",")
+    return configuration, label, (["--gtest_filter=" + tests] if tests else []) + arguments
 
 
 def check_without_bugs(tests, bugs):
@@ -210,8 +213,8 @@ def check_without_bugs(tests, bugs):
     labels = sorted({label for bug in bugs for label in bug.tests})
     runs = {}
     for label in labels:
-        configuration, _, some = parts_of(label)
-        runs.setdefault((configuration, some), []).append(label)
+        configuration, _, arguments = parts_of(label)
+        runs.setdefault((configuration, *arguments), []).append(label)
     for same in runs.values():
         if tests.run(same) != PASSED:
             raise ListError("tests fail without any bug:\n" + tests.output)

@@ -82,10 +82,12 @@ class Reading(unittest.TestCase):
         self.assertEqual((second.kind, second.tests), ("wrong count", ["tsan://a:c_test(C.*)"]))
         self.assertEqual(second.planted(HEAP), HEAP.replace("    count++;\n", ""))
 
-    def test_a_label_may_have_a_configuration_and_a_filter(self):
-        self.assertEqual(plant_bugs.parts_of("//a:b"), ("", "//a:b", ""))
-        self.assertEqual(plant_bugs.parts_of("tsan://a:b"), ("tsan", "//a:b", ""))
-        self.assertEqual(plant_bugs.parts_of("//a:b(C.*-C.D)"), ("", "//a:b", "C.*-C.D"))
+    def test_a_label_may_have_a_configuration_and_arguments(self):
+        self.assertEqual(plant_bugs.parts_of("//a:b"), ("", "//a:b", []))
+        self.assertEqual(plant_bugs.parts_of("tsan://a:b"), ("tsan", "//a:b", []))
+        self.assertEqual(
+            plant_bugs.parts_of("//a:b(C.*-C.D,--e=2)"), ("", "//a:b",
+                                                         ["--gtest_filter=C.*-C.D", "--e=2"]))
 
     def test_lines_that_are_missing_or_there_twice_are_an_error(self):
         bug = bugs_of(LIST)[1]

@@ -1,6 +1,7 @@
 /* A program forks while a thread that never allocated purges or frees: its child has what was in
  * motion. The program has one heap, so this is a process of its own. */
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #include "hakmem/registry/registry.h"
 #include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/slab/slab.h"
+#include "hakmem/tls_front/cap.h"
 #include "hakmem/tls_front/tls_front.h"
 #include "hakmem/transfer/transfer.h"
 
@@ -291,6 +293,56 @@ TEST(ForkBesideAList, TheChildFreesItWhereItIsWhole) {
     fork_beside_a_list(LIST_WHOLE);
     fork_beside_a_list(LIST_BUSY);
     fork_beside_a_list(LIST_TORN);
+}
+
+/* A thread stops between its own count of what its lists may hold, and the one of all threads. */
+TEST(ForkBesideAList, TheChildCountsWhatItsListsMayHold) {
+    hak_free(hak_malloc(100));
+    std::atomic<bool> is_torn{false}, end{false};
+    std::thread other([&] {
+        hak_free(hak_malloc(100));
+        hak_front.heap->caps.charged += 5000;
+        is_torn = true;
+        while (!end) std::this_thread::yield();
+        hak_front.heap->caps.charged -= 5000;
+    });
+    while (!is_torn) std::this_thread::yield();
+    pid_t child = fork();
+    if (child == 0) _exit(hak_caps_charged() == hak_front.heap->caps.charged ? 0 : 1);
+    end = true;
+    other.join();
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status)) << status;
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+/* A thread has counted a chain that it hands over, and waits for the depot's lock. */
+TEST(ForkBesideAList, TheChildCountsTheChainsThatAreThere) {
+    void *block = hak_malloc(480);
+    unsigned c = word_class(registry_word(block));
+    ASSERT_EQ(hak_transfer_bytes(), 0u);
+    hak_transfer_lock();
+    std::thread pushes([=] {
+        block_link(block, nullptr, 1);
+        EXPECT_TRUE(hak_transfer_push(c, {block, 1}));
+    });
+    while (hak_transfer_bytes() == 0) std::this_thread::yield();
+    /* Without the handlers of a fork, which would wait for the lock: as if it came just then. */
+    auto child = static_cast<pid_t>(syscall(SYS_fork));
+    if (child == 0) {
+        hak_transfer_unlock();
+        hak_front_fork_child();
+        _exit(hak_transfer_bytes() == 0 ? 0 : 1);
+    }
+    hak_transfer_unlock();
+    pushes.join();
+    EXPECT_EQ(hak_transfer_pop(c).head, block);
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status)) << status;
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+    hak_free(block);
 }
 
 /* A thread stops while it purges the large block that it freed. */

@@ -1,5 +1,6 @@
 /* The shared pool where the kernel refuses, address space is short, and orphans come and go. */
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -92,6 +93,35 @@ TEST(PoolCorners, WhatTheKernelDoesNotPurgeIsResident) {
         hak_os_set_fault(nullptr);
         EXPECT_EQ(hak_shared_pool_trim(0), SLAB_BYTES);
         EXPECT_EQ(stats().resident_bytes, SLAB_BYTES);
+    });
+}
+
+/* Asked in the middle of a purge. */
+TEST(PoolCorners, WhilePagesGoOthersAreServed) {
+    in_a_fresh_process([] {
+        static int served;
+        slab *kept = hak_shared_pool_take(kSmall, &owner),
+             *s = hak_shared_pool_take(kSmall, &owner);
+        hak_shared_pool_give_empty(s);
+        alarm(20); /* a deadlock ends as a signal */
+        hak_os_set_fault([](os_call call) {
+            if (call == OS_PURGE) served += hak_shared_pool_resident_bytes() == 2 * SLAB_BYTES;
+            return false;
+        });
+        EXPECT_EQ(hak_shared_pool_trim(0), SLAB_BYTES);
+        EXPECT_EQ(served, 1);
+        EXPECT_EQ(hak_slab_of(slab_base(kept)), kept);
+    });
+}
+
+TEST(PoolCorners, ATrimKeepsWhatItMay) {
+    in_a_fresh_process([] {
+        slab *slabs[4];
+        for (slab *&s : slabs) s = hak_shared_pool_take(kSmall, &owner);
+        for (int i = 0; i < 3; i++) hak_shared_pool_give_empty(slabs[i]);
+        EXPECT_EQ(hak_shared_pool_trim(3 * SLAB_BYTES), 0u);
+        EXPECT_EQ(stats().resident_free_bytes, 3 * SLAB_BYTES);
+        EXPECT_GT(hak_shared_pool_trim(3 * SLAB_BYTES - 1), 0u);
     });
 }
 

@@ -9,9 +9,12 @@
 
 #include "hakmem/base/clock.h"
 #include "hakmem/config/options.h"
+#include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/registry/registry.h"
+#include "hakmem/shared_pool/pool.h"
 #include "hakmem/shared_pool/shared_pool.h"
+#include "hakmem/shared_pool/stock.h"
 
 namespace {
 
@@ -159,6 +162,175 @@ TEST(PoolCorners, WhereAddressSpaceIsShortWhatEmptiesIsUnmapped) {
         EXPECT_EQ(stats().resident_free_bytes, SLAB_BYTES);
     });
 }
+
+/* Walks the seconds of a program that wants no slab. */
+TEST(PoolCorners, WhatNobodyWantsHalvesFromSecondToSecond) {
+    in_a_fresh_process([] {
+        std::vector<slab *> slabs;
+        for (size_t i = 0; i < RESIDENT_FREE_BYTES / SLAB_BYTES; i++) {
+            slabs.push_back(hak_shared_pool_take(kSmall, &owner));
+        }
+        for (slab *s : slabs) hak_shared_pool_give_empty(s);
+        EXPECT_EQ(stats().resident_free_bytes, RESIDENT_FREE_BYTES);
+        uint64_t now = clock_ms();
+        for (int i = 1; i <= 10; i++) hak_shared_pool_tick(now + i * REFAULT_MS);
+        size_t stocked = hak_stock_count() * SLAB_BYTES;
+        EXPECT_LE(stats().resident_free_bytes, std::max(RESIDENT_QUIET_BYTES, stocked));
+    });
+}
+
+TEST(PoolCorners, TheStockIsBounded) {
+    in_a_fresh_process([] {
+        std::vector<slab *> slabs;
+        for (int i = 0; i < 3 * STOCK_SLABS; i++) {
+            slabs.push_back(hak_shared_pool_take(kSmall, &owner));
+        }
+        for (slab *s : slabs) hak_shared_pool_give_empty(s);
+        EXPECT_EQ(hak_stock_count(), unsigned{STOCK_SLABS});
+    });
+}
+
+/* ---- What a stopped thread leaves in a forked child ---- */
+
+TEST(PoolCorners, NothingOfATornSlabIsBelieved) {
+    in_a_fresh_process([] {
+        slab_owner other = {};
+        slab *s = hak_shared_pool_take(kSmall, &other);
+        EXPECT_EQ(take_blocks(s, 10).size(), 10u);
+        s->owned = s->listed = {nullptr, nullptr};
+        s->low = BITMAP_WORDS / 4 - 1;
+        s->out = 999;
+        hak_shared_pool_orphan_all(&other);
+        EXPECT_EQ(hak_shared_pool_take_partial(kSmall, &owner), s);
+        EXPECT_EQ(s->out, 10);
+        EXPECT_EQ(take_blocks(s, UINT32_MAX).size(), s->capacity - 10u);
+    });
+}
+
+TEST(PoolCorners, TheStockIsForgottenAndItsSlabsAreFree) {
+    in_a_fresh_process([] {
+        slab *kept = hak_shared_pool_take(kSmall, &owner);
+        hak_shared_pool_give_empty(hak_shared_pool_take(kSmall, &owner));
+        EXPECT_EQ(hak_stock_count(), 1u);
+        hak_shared_pool_repair(&owner);
+        EXPECT_EQ(hak_stock_count(), 0u);
+        EXPECT_TRUE(hak_shared_pool_agrees());
+        slab *a = hak_shared_pool_take(kSmall, &owner), *b = hak_shared_pool_take(kSmall, &owner);
+        EXPECT_NE(a, b);
+        EXPECT_NE(a, kept);
+        EXPECT_NE(b, kept);
+    });
+}
+
+/* ---- Superslabs that come and go ---- */
+
+int metadata_until_refused = -1;
+
+bool refuses_metadata(os_call call) {
+    return call == OS_META && (metadata_until_refused == 0 || metadata_until_refused-- == 0);
+}
+
+TEST(PoolCorners, ASuperslabWithoutWordsLeavesItsRecordAndItsPlace) {
+    in_a_fresh_process([] {
+        hak_os_set_fault(refuses_metadata);
+        metadata_until_refused = 1; /* its record is there, and not the words */
+        for (int i = 0; i < 3; i++) EXPECT_EQ(hak_shared_pool_take(kSmall, &owner), nullptr);
+        hak_os_set_fault(nullptr);
+        EXPECT_NE(hak_shared_pool_take(kSmall, &owner), nullptr);
+        const superslabs &all = hak_pool.all;
+        EXPECT_EQ(all.all->next, nullptr);
+        EXPECT_EQ(static_cast<size_t>(all.region_end - all.region),
+                  REGION_FIRST_BYTES - SUPERSLAB_BYTES);
+    });
+}
+
+TEST(PoolCorners, ASuperslabThatGoesHasNoRecord) {
+    in_a_fresh_process([] {
+        slab *s = hak_shared_pool_take(kSmall, &owner);
+        char *base = slab_base(s);
+        EXPECT_NE(hak_registry_record(base), nullptr);
+        hak_shared_pool_give_empty(s);
+        hak_shared_pool_release_address_space();
+        EXPECT_EQ(hak_registry_record(base), nullptr);
+        EXPECT_EQ(registry_word(base), 0u);
+        EXPECT_EQ(hak_budget_used(), hak_os_meta_bytes());
+    });
+}
+
+TEST(PoolCorners, ASuperslabThatMustStayHasItsRecord) {
+    in_a_fresh_process([] {
+        slab *s = hak_shared_pool_take(kSmall, &owner);
+        char *base = slab_base(s);
+        hak_shared_pool_give_empty(s);
+        hak_os_set_fault([](os_call call) { return call == OS_UNMAP; });
+        hak_shared_pool_release_address_space();
+        EXPECT_EQ(registry_word(base), WORD_UNUSED);
+        EXPECT_NE(hak_registry_record(base), nullptr);
+        EXPECT_EQ(stats().superslabs, 1u);
+        EXPECT_TRUE(hak_shared_pool_agrees());
+        EXPECT_NE(hak_shared_pool_take(kSmall, &owner), nullptr);
+    });
+}
+
+TEST(PoolCorners, TheBudgetHasBackWhatGoesWithItsAddressSpace) {
+    in_a_fresh_process([] {
+        hak_shared_pool_give_empty(hak_shared_pool_take(kSmall, &owner));
+        EXPECT_EQ(hak_budget_used(), hak_os_meta_bytes() + SLAB_BYTES);
+        hak_os_set_fault([](os_call call) { return call == OS_PURGE; });
+        hak_shared_pool_trim(0);
+        EXPECT_EQ(stats().superslabs, 0u);
+        EXPECT_EQ(hak_budget_used(), hak_os_meta_bytes());
+    });
+}
+
+TEST(PoolCorners, TheBudgetHasBackWhatTheKernelDoesNotPopulate) {
+    in_a_fresh_process([] {
+        hak_os_set_fault([](os_call call) { return call == OS_POPULATE; });
+        EXPECT_TRUE(hak_shared_pool_prewarm(kSmall, 1));
+        EXPECT_EQ(hak_budget_used(), hak_os_meta_bytes() + SUPERSLAB_BYTES);
+    });
+}
+
+/* ---- The check of all counts sees what is wrong ---- */
+
+TEST(PoolCorners, CountsAndBitsThatDisagreeAreSeen) {
+    in_a_fresh_process([] {
+        slab *s = hak_shared_pool_take(kSmall, &owner);
+        take_blocks(s, 64 + 10);
+        superslab *ss = slab_superslab(s);
+        uint64_t *free = ss->free_bits[s->index], *remote = ss->remote_bits[s->index];
+        auto is_seen = [](auto &field, auto value) {
+            auto before = field;
+            field = value;
+            EXPECT_FALSE(hak_shared_pool_agrees());
+            field = before;
+            EXPECT_TRUE(hak_shared_pool_agrees());
+        };
+        is_seen(s->out, s->out + 1);
+        is_seen(s->low, 2);
+        is_seen(free[1], free[1] | 1);
+        is_seen(free[1], free[1] & (free[1] - 1));
+        is_seen(remote[1], free[1]);
+        is_seen(s->head, 3);
+        is_seen(ss->used, ss->used | 1u << 7);
+        is_seen(ss->resident, 0u);
+        is_seen(ss->run, 1);
+        is_seen(ss->resident_run, 9);
+        is_seen(hak_pool.all.used, size_t{7});
+        is_seen(hak_pool.all.mapped, size_t{7});
+        is_seen(hak_pool.all.resident_free, size_t{7});
+        is_seen(hak_pool.all.cached, size_t{7});
+        is_seen(hak_pool.all.cached_resident, size_t{7});
+        hak_registry_set(slab_base(s), 1, word_of_class(kSmall + 1));
+        EXPECT_FALSE(hak_shared_pool_agrees());
+        hak_registry_set(slab_base(s), 1, word_of_class(kSmall));
+        hak_registry_set(slab_base(s) + SLAB_BYTES, 1, 0);
+        EXPECT_FALSE(hak_shared_pool_agrees());
+        hak_registry_set(slab_base(s) + SLAB_BYTES, 1, WORD_UNUSED);
+    });
+}
+
+/* ---- Orphans with few blocks ---- */
 
 void pass_time() {
     for (int i = 0; i <= 2 * SPARSE_TICKS; i++) hak_shared_pool_tick(clock_ms());

@@ -236,6 +236,8 @@ TEST(Lists, ABlockThatIsWrittenToInAListIsNotSwappedAway) {
         block_link(blocks[0], nullptr, heap->lists.cookie);
         *block_cookie(blocks[0]) ^= 1;
         for (int i = 1; list->room > 0; i++) ASSERT_TRUE(front_push(blocks[i]));
+        list->warming = false;
+        heap->caps.until_look = FRONT_LOOK_CALLS;
         EXPECT_EQ(front_pop(kClass << CLASS_SCALE), nullptr);
         EXPECT_EQ(front_swap(kClass << CLASS_SCALE), nullptr);
         EXPECT_EQ(list->take, blocks[0]);

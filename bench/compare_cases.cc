@@ -124,7 +124,7 @@ void AddReallocAndFresh(Rows *rows) {
     const auto fresh = [&](const std::string &name, const std::string &title, std::int64_t min_size,
                            std::int64_t max_size, std::int64_t zeroed) {
         rows->Add(Kind::kFresh, "fresh." + name, title, 1,
-                  {{"bytes", rows->Shrunk(64 * kMib)},
+                  {{"bytes", rows->Shrunk(256 * kMib)},
                    {"min_size", min_size},
                    {"max_size", max_size},
                    {"zeroed", zeroed},

@@ -10,16 +10,20 @@
 #include "hakmem/hakmem.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "hakmem/base/misuse.h"
+#include "hakmem/base/reclaim.h"
 #include "hakmem/hot_path.h"
 #include "hakmem/large/large.h"
 #include "hakmem/lifecycle.h"
 #include "hakmem/limit.h"
 #include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/os_backend.h"
+#include "hakmem/raw.h"
 #include "hakmem/shared_pool/shared_pool.h"
+#include "hakmem/watched.h"
 
 #define VERSION "hakmem 0.1.0"
 
@@ -51,16 +55,17 @@ static unsigned class_for(size_t size, size_t align) {
     return c;
 }
 
-static void *allocate_once(size_t size, size_t align, bool *zero) {
+/* Entered, with a heap. */
+static void *take(size_t size, size_t align, bool *zero) {
     unsigned c = fits_slab(size, align) ? class_for(size, align) : CLASSES;
+    if (c >= CLASSES) return hak_large_alloc(size, align, false, zero);
+    *zero = false;
+    return hak_front_take(c);
+}
+
+static void *allocate_once(size_t size, size_t align, bool *zero) {
     if (!enter_with_heap()) return hak_large_alloc(size, align, true, zero);
-    void *block;
-    if (c < CLASSES) {
-        *zero = false;
-        block = hak_front_take(c);
-    } else {
-        block = hak_large_alloc(size, align, false, zero);
-    }
+    void *block = take(size, align, zero);
     front_leave();
     return block;
 }
@@ -71,9 +76,9 @@ static size_t needed(size_t size, size_t align) {
     return c < CLASSES ? hak_size_class[c].span * SLAB_BYTES : size;
 }
 
-/* Out of memory: everything that is free goes back, so that what is asked for may fit. */
-static void reclaim(size_t bytes) {
-    if (!front_enter()) return;
+/* Everything that is free goes back. */
+static void give_all_back(size_t bytes) {
+    while (hak_front_tend(UINT_MAX)) continue;
     hak_front_drain_transfer();
     hak_front_flush();
     hak_large_trim(0);
@@ -83,17 +88,29 @@ static void reclaim(size_t bytes) {
     } else {
         hak_shared_pool_release_address_space();
     }
-    front_leave();
 }
 
-static void *allocate(size_t size, size_t align, bool *zero) {
+/* Out of memory: what is asked for may fit when everything that is free went back. */
+static void *reclaim(size_t size, size_t align, bool *zero) {
+    void *block = NULL;
+    if (front_enter()) {
+        hak_reclaim_begin();
+        give_all_back(needed(size, align));
+        if (hak_front.heap != NULL) block = take(size, align, zero);
+        if (hak_reclaim_end()) hak_shared_pool_settle();
+        front_leave();
+        if (hak_front.heap != NULL) return block;
+    }
+    return allocate_once(size, align, zero);
+}
+
+void *hak_raw_alloc(size_t size, size_t align, bool *zero) {
     /* What no address space could hold is not worth giving anything back for. */
     if (HAK_LIKELY((size | align) >> ADDRESS_BITS == 0)) {
         void *block = allocate_once(size, align, zero);
         if (HAK_LIKELY(block != NULL)) return block;
         do {
-            reclaim(needed(size, align));
-            block = allocate_once(size, align, zero);
+            block = reclaim(size, align, zero);
             if (block != NULL) return block;
         } while (hak_limit_ask(size));
     }
@@ -103,26 +120,42 @@ static void *allocate(size_t size, size_t align, bool *zero) {
 
 void *hak_malloc_slow(size_t size) {
     if (HAK_UNLIKELY(size > MEDIUM_MAX)) {
-        void *block = hak_large_take(size);
+        void *block = watch_may_be_on() ? NULL : hak_large_take(size);
         if (HAK_LIKELY(block != NULL)) return block;
-    } else if (HAK_LIKELY(hak_front.heap != NULL)) {
+    } else {
         /* The commonest reason: a class's list ran empty. */
         unsigned c = size_class_of(size);
         void *block = front_swap(c << CLASS_SCALE);
         if (HAK_LIKELY(block != NULL)) return block;
-        if (HAK_LIKELY(front_enter())) {
+        if (HAK_LIKELY(hak_front.heap != NULL && !watch_may_be_on()) && front_enter()) {
             block = hak_front_take(c);
             front_leave();
             if (HAK_LIKELY(block != NULL)) return block;
         }
     }
+    if (watch_may_be_on()) return hak_watched_alloc(BLOCK_MIN, size);
     bool zero = false;
-    return allocate(size, BLOCK_MIN, &zero);
+    return hak_raw_alloc(size, BLOCK_MIN, &zero);
+}
+
+/* A block of the thread's list that lies right: of the class of the rounded size, if its blocks do.
+ * NULL: there is none, or another class must serve. */
+static void *take_aligned(size_t align, size_t size) {
+    if (align > hak_os_page_bytes() || size > MIDDLE_MAX) return NULL;
+    size_t rounded = align_up(size == 0 ? 1 : size, align);
+    if (rounded > MIDDLE_MAX) return NULL;
+    size_t scaled =
+        rounded <= SMALL_MAX ? scaled_class_of_small(rounded) : scaled_class_of_middle(rounded);
+    bool right = (hak_size_class[scaled >> CLASS_SCALE].block_bytes & (align - 1)) == 0;
+    return right ? front_pop(scaled) : NULL;
 }
 
 void *hak_aligned_slow(size_t align, size_t size) {
+    void *block = take_aligned(align, size);
+    if (HAK_LIKELY(block != NULL)) return block;
+    if (watch_may_be_on()) return hak_watched_alloc(align, size);
     bool zero = false;
-    return allocate(size, align, &zero);
+    return hak_raw_alloc(size, align, &zero);
 }
 
 void *hak_malloc(size_t size) { return hot_malloc(size); }
@@ -134,8 +167,9 @@ void *hak_calloc(size_t count, size_t size) {
         void *block = hot_malloc(bytes);
         return block == NULL ? NULL : memset(block, 0, bytes);
     }
+    if (watch_may_be_on()) return hak_watched_calloc(bytes);
     bool zero = true;
-    void *block = allocate(bytes, BLOCK_MIN, &zero);
+    void *block = hak_raw_alloc(bytes, BLOCK_MIN, &zero);
     if (block == NULL || zero) return block;
     return memset(block, 0, bytes);
 }
@@ -160,14 +194,9 @@ int hak_posix_memalign(void **out, size_t alignment, size_t size) {
 
 /* ---- Freeing -------------------------------------------------------------------------------- */
 
-/* What the program did to an address that is no block, or no longer one. */
-struct verb {
-    enum hak_error_kind kind;
-    const char *what;
-};
-static const struct verb FREE = {HAK_ERROR_INVALID_FREE, "invalid free"};
-static const struct verb REALLOC = {HAK_ERROR_INVALID_REALLOC, "invalid realloc"};
-static const struct verb USABLE_SIZE = {HAK_ERROR_INVALID_USABLE_SIZE, "invalid usable_size"};
+const struct verb hak_verb_free = {HAK_ERROR_INVALID_FREE, "invalid free"};
+const struct verb hak_verb_realloc = {HAK_ERROR_INVALID_REALLOC, "invalid realloc"};
+const struct verb hak_verb_usable_size = {HAK_ERROR_INVALID_USABLE_SIZE, "invalid usable_size"};
 
 static HAK_COLD void report_freed(const void *block, const struct verb *verb, size_t bytes) {
     bool twice = verb->kind == HAK_ERROR_INVALID_FREE;
@@ -175,8 +204,7 @@ static HAK_COLD void report_freed(const void *block, const struct verb *verb, si
                block, bytes, ADVICE_DOUBLE_FREE);
 }
 
-/* The word of a block that the program names; 0: it can be none, as was reported. */
-static uint32_t word_of(const void *block, const struct verb *verb) {
+uint32_t hak_raw_word(const void *block, const struct verb *verb) {
     uint32_t word = registry_word(block);
     if (HAK_LIKELY(word != 0 && word != WORD_UNUSED)) return word;
     /* In a slab without blocks there was one once, most likely. */
@@ -191,7 +219,7 @@ static uint32_t word_of(const void *block, const struct verb *verb) {
 /* Large blocks, calls that are served aside, and mistakes. */
 static HAK_NOINLINE void free_rarely(void *block) {
     if (block == NULL) return;
-    uint32_t word = word_of(block, &FREE);
+    uint32_t word = hak_raw_word(block, &hak_verb_free);
     if (word == 0) return;
     bool large = word_is_large(word);
     bool aside = hak_front.heap == NULL && hak_front.asides < FRONT_ASIDE_FREES;
@@ -214,7 +242,7 @@ static HAK_NOINLINE void free_rarely(void *block) {
     front_leave();
 }
 
-static HAK_NOINLINE void free_into_front(void *block, uint32_t word) {
+HAK_NOINLINE void hak_raw_free(void *block, uint32_t word) {
     uint32_t c = word_class(word);
     bool listed = c < CLASSES && !word_is_checked(word);
     if (HAK_LIKELY(listed && hak_front.heap != NULL) && front_enter()) {
@@ -229,13 +257,16 @@ static HAK_NOINLINE void free_into_front(void *block, uint32_t word) {
 void hak_free_slow(void *block, uint32_t word) {
     bool run = (word & (WORD_LARGE | WORD_RUN | WORD_CHECKED)) == WORD_RUN;
     if (run && HAK_LIKELY(front_push_medium(block, word))) return;
-    free_into_front(block, word);
+    if (watch_may_be_on()) {
+        hak_watched_free(block);
+    } else {
+        hak_raw_free(block, word);
+    }
 }
 
 void hak_free(void *block) { hot_free(block); }
 
-/* A live block's usable bytes; 0 when `block` is none, as was reported. */
-static size_t block_bytes_of(const void *block, uint32_t word, const struct verb *verb) {
+size_t hak_raw_bytes(const void *block, uint32_t word, const struct verb *verb) {
     if (word == 0) return 0;
     if (word_is_large(word)) {
         size_t bytes = hak_large_usable(block, word);
@@ -265,21 +296,23 @@ static size_t block_bytes_of(const void *block, uint32_t word, const struct verb
 
 size_t hak_usable_size(const void *block) {
     if (block == NULL) return 0;
-    uint32_t word = word_of(block, &USABLE_SIZE);
-    size_t bytes = block_bytes_of(block, word, &USABLE_SIZE);
+    if (watch_is_on()) return hak_watched_usable(block);
+    uint32_t word = hak_raw_word(block, &hak_verb_usable_size);
+    size_t bytes = hak_raw_bytes(block, word, &hak_verb_usable_size);
     if (bytes != 0 && word_is_large(word)) hak_large_tell(block, word);
     return bytes;
 }
 
 /* No more of the block is waste than a fresh one might have. */
 HAK_INLINE bool rounds_to(size_t size, size_t bytes) {
-    return size <= bytes && bytes - size <= size / 3 + 64;
+    return size <= bytes && (bytes - size <= 64 || bytes - size <= size / 3 + 64);
 }
 
 /* A slab's block stays where it is while at least half of it serves: a copy would cost more than
- * the bytes are worth, and a program that goes on shrinking moves at each halving only. */
+ * the bytes are worth, and a program that goes on shrinking moves at each halving only. Not of size
+ * 0, which frees it. */
 HAK_INLINE bool stays(size_t size, size_t bytes) {
-    return size <= bytes && (size >= bytes / 2 || bytes <= LINE_BYTES);
+    return size <= bytes && (size >= bytes / 2 || bytes <= LINE_BYTES) && size != 0;
 }
 
 /* Set once a block that shrank stayed where it was: blocks may then be of any size above what was
@@ -303,8 +336,9 @@ static bool size_fits(size_t size, size_t alignment, size_t bytes, bool large) {
 }
 
 static void free_sized(void *block, size_t alignment, size_t size, const char *wrong_size) {
-    uint32_t word = word_of(block, &FREE);
-    size_t bytes = block_bytes_of(block, word, &FREE);
+    uint32_t word = hak_raw_word(block, &hak_verb_free);
+    size_t bytes = watch_is_on() ? hak_watched_bytes(block, &hak_verb_free)
+                                 : hak_raw_bytes(block, word, &hak_verb_free);
     if (bytes == 0) return;
     if (HAK_LIKELY(size_fits(size, alignment, bytes, word_is_large(word)))) {
         hot_free(block);
@@ -358,9 +392,10 @@ static void *resize_large(void *block, uint32_t word, size_t size) {
 
 /* All but what hak_realloc serves at once. */
 static HAK_NOINLINE void *realloc_slow(void *block, size_t size) {
+    if (watch_may_be_on()) return hak_watched_realloc(block, size);
     if (block == NULL) return hot_malloc(size);
-    uint32_t word = word_of(block, &REALLOC);
-    size_t bytes = block_bytes_of(block, word, &REALLOC);
+    uint32_t word = hak_raw_word(block, &hak_verb_realloc);
+    size_t bytes = hak_raw_bytes(block, word, &hak_verb_realloc);
     if (HAK_UNLIKELY(bytes == 0)) {
         errno = EINVAL;
         return NULL;
@@ -391,45 +426,33 @@ static HAK_NOINLINE void *realloc_slow(void *block, size_t size) {
     return moved;
 }
 
-/* The block is free, as far as its mark says. */
-HAK_INLINE bool seems_free(const void *block, const struct lists *lists) {
-    return HAK_CHECKS && block_is_marked(block, lists->cookie);
-}
-
-/* A block that stays, in a slab of several units. */
-static HAK_NOINLINE void *realloc_in_run(void *block, size_t size) {
-    struct slab *slab = hak_slab_of(block);
-    unsigned w;
-    uint64_t bit;
-    bool here = slab != NULL && hak_slab_find(slab, block, &w, &bit) == SLAB_OK &&
-                !hak_slab_has(slab, w, bit);
-    if (HAK_UNLIKELY(!here || seems_free(block, hak_front.lists))) return realloc_slow(block, size);
-    note_size(size, hak_size_class[load_relaxed(&slab->class_index)].block_bytes);
+/* The same in a slab of several units. */
+static HAK_NOINLINE void *realloc_in_run(void *block, uint32_t word, size_t size) {
+    const struct lists *lists = hak_front.lists;
+    const struct list_pair *list =
+        (const struct list_pair *)((char *)&lists->none + (word & 0xffff));
+    bool live = !HAK_CHECKS || (starts_medium(list, block, word) && !block_may_be_marked(block));
+    if (HAK_UNLIKELY(!live)) return realloc_slow(block, size);
+    size_t bytes = hak_size_class[word_class(word)].block_bytes;
+    if (!stays(size, bytes)) return realloc_slow(block, size);
+    note_size(size, bytes);
     return block;
 }
 
+/* The commonest reason first: a block that stays, of which no more is asked than free asks. What
+ * looks like a mistake, or has no lists to ask, is looked at in realloc_slow. */
 void *hak_realloc(void *block, size_t size) {
-    /* The commonest reason first: a block that stays. What looks like a mistake, or has no lists to
-     * ask, is looked at in realloc_slow. */
     struct lists *lists = hak_front.lists;
-    uint32_t word = registry_word(block), c = word_class(word);
-    bool listed = lists->end != 0 && c < CLASSES && !word_is_checked(word);
-    if (HAK_UNLIKELY(!listed || size == 0)) return realloc_slow(block, size);
-    const struct size_class *sc = &hak_size_class[c];
-    size_t bytes = sc->block_bytes;
+    uint32_t word = registry_word(block);
+    if (HAK_UNLIKELY(word >= lists->end)) {
+        bool run = (word & (WORD_LARGE | WORD_RUN | WORD_CHECKED)) == WORD_RUN && lists->end != 0;
+        return run ? realloc_in_run(block, word, size) : realloc_slow(block, size);
+    }
+    const struct list_pair *list = (struct list_pair *)((char *)&lists->none + word);
+    bool live = HAK_CHECKS ? starts_block(list, block) && !block_may_be_marked(block) : word != 0;
+    if (HAK_UNLIKELY(!live)) return realloc_slow(block, size);
+    size_t bytes = hak_size_class[word_class(word)].block_bytes;
     if (!stays(size, bytes)) return realloc_slow(block, size);
-    if (HAK_UNLIKELY(sc->span != 1)) return realloc_in_run(block, size);
-    /* A slab of one unit is its own head, and its place is the block's address without the rest. */
-    size_t offset = (uintptr_t)block & (SLAB_BYTES - 1);
-    size_t index = size_class_index(c, offset);
-    bool here = index < sc->capacity && index * bytes == offset;
-    if (HAK_UNLIKELY(!here || seems_free(block, lists))) return realloc_slow(block, size);
-    struct superslab *ss = hak_registry_record(block);
-    if (HAK_UNLIKELY(ss == NULL)) return realloc_slow(block, size);
-    size_t unit = (uintptr_t)block >> SLAB_SHIFT & (SLABS_PER_SUPERSLAB - 1);
-    uint64_t free = load_relaxed(&ss->free_bits[unit][index / 64]) |
-                    load_relaxed(&ss->remote_bits[unit][index / 64]);
-    if (HAK_UNLIKELY((free >> index % 64 & 1) != 0)) return realloc_slow(block, size);
     note_size(size, bytes);
     return block;
 }
@@ -447,12 +470,17 @@ void *hak_reallocarray(void *block, size_t count, size_t size) {
 
 bool hak_trim(size_t keep) {
     if (!front_enter()) return false;
+    watch_silence(true);
     uint64_t before = hak_os_purged_bytes();
+    hak_reclaim_begin();
+    while (hak_front_tend(UINT_MAX)) continue;
     hak_front_drain_transfer();
     hak_front_flush();
     hak_large_trim(keep);
     hak_shared_pool_trim(keep);
     hak_os_retry_discarded(true);
+    if (hak_reclaim_end()) hak_shared_pool_settle();
+    watch_silence(false);
     front_leave();
     return hak_os_purged_bytes() != before;
 }
@@ -466,6 +494,8 @@ bool hak_check_counts(void) {
 
 void hak_thread_idle(void) {
     if (!front_enter()) return;
+    watch_silence(true);
     hak_front_give_up();
+    watch_silence(false);
     front_leave();
 }

@@ -197,7 +197,8 @@ HAK_API void hak_stats_print(int fd);
 /* Writes the warm pool's table, a line a size class (HAKMEM_WARM_POOL_STATS=1: at exit). */
 HAK_API void hak_stats_print_warm_pool(int fd);
 /* Walks every slab and superslab and compares counts with what they count: true when all agree.
- * For tests, while no other thread is in the allocator. */
+ * For tests, while no other thread of the program is in the allocator: the maintenance thread may
+ * be. */
 HAK_API bool hak_check_counts(void);
 /* "hakmem MAJOR.MINOR.PATCH". */
 HAK_API const char *hak_version(void);

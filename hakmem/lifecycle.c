@@ -8,6 +8,8 @@
 
 #include "hakmem/base/lock.h"
 #include "hakmem/base/misuse.h"
+#include "hakmem/base/reclaim.h"
+#include "hakmem/base/watch.h"
 #include "hakmem/config/options.h"
 #include "hakmem/error.h"
 #include "hakmem/hakmem.h"
@@ -36,7 +38,9 @@ static uint32_t key_ready;
 static void thread_ends(void *value) {
     uintptr_t round = (uintptr_t)value;
     if (round < ENDING_ROUND && pthread_setspecific(key, (void *)(round + 1)) == 0) return;
+    watch_silence(true);
     hak_front_end();
+    watch_silence(false);
 }
 
 /* Made by the first thread that needs it: other libraries' constructors may run before ours and
@@ -62,14 +66,21 @@ void hak_lifecycle_thread_started(void) {
 static __thread uint32_t fork_depth __attribute__((tls_model("initial-exec")));
 /* Set by prepare when this thread was in no slow path: then it holds all locks. */
 static __thread bool fork_locked __attribute__((tls_model("initial-exec")));
+static __thread bool fork_entered __attribute__((tls_model("initial-exec")));
+/* The process that prepared. What calls itself the parent afterwards may be another one: the child
+ * of a fork inside this one, which goes on with it. */
+static __thread pid_t fork_process __attribute__((tls_model("initial-exec")));
 
 /* Locks in layer order. A fork from a signal handler inside a slow path takes none: the thread may
  * hold one of them already. */
 static void fork_prepare(void) {
     if (fork_depth++ != 0) return;
-    fork_locked = hak_front.busy != 1;
+    /* A slow path, with its lists hidden: other fork handlers, which may come before the locks are
+     * given up, are served aside. */
+    fork_entered = front_enter();
+    fork_locked = fork_entered || hak_front.busy == FRONT_ENDED;
     if (!fork_locked) return;
-    if (hak_front.busy == 0) hak_front.busy = 1;
+    fork_process = getpid();
     hak_front_lock();
     hak_transfer_lock();
     hak_shared_pool_lock();
@@ -83,31 +94,41 @@ static void unlock_all(void) {
     hak_front_unlock();
 }
 
-static void fork_parent(void) {
-    if (--fork_depth != 0 || !fork_locked) return;
-    unlock_all();
-    if (hak_front.busy == 1) hak_front.busy = 0;
-}
-
-/* No signal handler may free into what is being put right. */
-static void fork_child(void) {
-    if (--fork_depth != 0 || !fork_locked) return;
+/* The other threads are gone. No signal handler may free into what is being put right. */
+static void go_on_alone(void) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     unlock_all();
     /* A thread that is gone may have been making the key. */
     store_relaxed(&key_lock.state, 0u);
+    watch_silence(true);
     hak_os_discard_fork_child();
+    hak_reclaim_fork_child();
     if (hak_front_fork_child()) {
         /* Without a heap this thread moves mappings in no slow path, and may be at it: a signal
          * handler forks. */
         if (hak_front.heap != NULL) hak_large_fork_child();
         hak_limit_recount();
     }
-    if (hak_front.busy == 1) hak_front.busy = 0;
+    watch_silence(false);
+    if (fork_entered) front_leave();
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     hak_maintenance_start();
+}
+
+static void fork_parent(void) {
+    if (--fork_depth != 0 || !fork_locked) return;
+    if (getpid() != fork_process) {
+        go_on_alone();
+        return;
+    }
+    unlock_all();
+    if (fork_entered) front_leave();
+}
+
+static void fork_child(void) {
+    if (--fork_depth == 0 && fork_locked) go_on_alone();
 }
 
 /* ---- Process -------------------------------------------------------------------------------- */

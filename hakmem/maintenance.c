@@ -12,6 +12,7 @@
 
 #include "hakmem/base/clock.h"
 #include "hakmem/base/text.h"
+#include "hakmem/base/watch.h"
 #include "hakmem/config/config.h"
 #include "hakmem/config/options.h"
 #include "hakmem/large/large.h"
@@ -24,6 +25,7 @@
 
 static void *maintain(void *unused) {
     prctl(PR_SET_NAME, "hakmem");
+    if (hak_watch_find()) hak_watch_silence(true);
     uint64_t ms = hak_options.maintenance_ms;
     struct timespec pause = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
     for (;;) {
@@ -34,6 +36,7 @@ static void *maintain(void *unused) {
         /* What finds a mistake here calls the program's handler, with a lock held: what that one
          * allocates must be served aside. */
         if (!front_enter()) continue;
+        hak_front_tend(HEAPS_AT_A_TICK);
         hak_shared_pool_tick(now);
         hak_large_tick(now);
         hak_os_retry_discarded(false);

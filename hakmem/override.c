@@ -6,37 +6,48 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hakmem/base/watch.h"
 #include "hakmem/hakmem.h"
 #include "hakmem/hot_path.h"
 #include "hakmem/os_backend/os_backend.h"
 
 #define EXPORT __attribute__((visibility("default")))
+/* Valgrind puts functions of its own in the place of those that it knows by name, not of others.
+ * So the others call these by name, or blocks of two allocators would meet. */
+#define EXPORT_BY_NAME EXPORT HAK_NOINLINE
 
-EXPORT void *malloc(size_t size) { return hot_malloc(size); }
-EXPORT void free(void *block) { hot_free(block); }
-EXPORT void *calloc(size_t count, size_t size) { return hak_calloc(count, size); }
-EXPORT void *realloc(void *block, size_t size) { return hak_realloc(block, size); }
+EXPORT_BY_NAME void *malloc(size_t size) { return hot_malloc(size); }
+EXPORT_BY_NAME void free(void *block) { hot_free(block); }
+EXPORT_BY_NAME void *calloc(size_t count, size_t size) { return hak_calloc(count, size); }
+EXPORT_BY_NAME void *realloc(void *block, size_t size) { return hak_realloc(block, size); }
 
 EXPORT void *reallocarray(void *block, size_t count, size_t size) {
-    return hak_reallocarray(block, count, size);
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return realloc(block, bytes);
 }
 
 EXPORT void *aligned_alloc(size_t alignment, size_t size) {
     return hak_aligned_alloc(alignment, size);
 }
 
-EXPORT void *memalign(size_t alignment, size_t size) { return hak_aligned_alloc(alignment, size); }
+EXPORT_BY_NAME void *memalign(size_t alignment, size_t size) {
+    return hak_aligned_alloc(alignment, size);
+}
 
-EXPORT int posix_memalign(void **out, size_t alignment, size_t size) {
+EXPORT_BY_NAME int posix_memalign(void **out, size_t alignment, size_t size) {
     return hak_posix_memalign(out, alignment, size);
 }
 
-EXPORT void *valloc(size_t size) { return hak_aligned_alloc(hak_os_page_bytes(), size); }
+EXPORT_BY_NAME void *valloc(size_t size) { return hak_aligned_alloc(hak_os_page_bytes(), size); }
 
 EXPORT void *pvalloc(size_t size) {
     size_t page = hak_os_page_bytes();
     if (size > PTRDIFF_MAX) size = PTRDIFF_MAX;
-    return hak_aligned_alloc(page, size == 0 ? page : align_up(size, page));
+    return memalign(page, size == 0 ? page : align_up(size, page));
 }
 
 EXPORT size_t malloc_usable_size(void *block) { return hak_usable_size(block); }
@@ -45,10 +56,24 @@ void cfree(void *block);
 void free_sized(void *block, size_t size);
 void free_aligned_sized(void *block, size_t alignment, size_t size);
 EXPORT void cfree(void *block) { hot_free(block); }
-EXPORT void free_sized(void *block, size_t size) { hak_free_sized(block, size); }
+
+/* Under Valgrind, a block that its malloc made. */
+static bool is_foreign(void *block) { return watch_may_be_on() && registry_word(block) == 0; }
+
+EXPORT void free_sized(void *block, size_t size) {
+    if (is_foreign(block)) {
+        free(block);
+    } else {
+        hak_free_sized(block, size);
+    }
+}
 
 EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size) {
-    hak_free_aligned_sized(block, alignment, size);
+    if (is_foreign(block)) {
+        free(block);
+    } else {
+        hak_free_aligned_sized(block, alignment, size);
+    }
 }
 
 /* ---- Names that older programs and the C library itself use --------------------------------- */
@@ -62,16 +87,16 @@ void *__libc_valloc(size_t size);
 void *__libc_pvalloc(size_t size);
 int __posix_memalign(void **out, size_t alignment, size_t size);
 
-EXPORT void *__libc_malloc(size_t size) { return hot_malloc(size); }
-EXPORT void __libc_free(void *block) { hot_free(block); }
-EXPORT void *__libc_calloc(size_t count, size_t size) { return hak_calloc(count, size); }
-EXPORT void *__libc_realloc(void *block, size_t size) { return hak_realloc(block, size); }
+EXPORT void *__libc_malloc(size_t size) { return malloc(size); }
+EXPORT void __libc_free(void *block) { free(block); }
+EXPORT void *__libc_calloc(size_t count, size_t size) { return calloc(count, size); }
+EXPORT void *__libc_realloc(void *block, size_t size) { return realloc(block, size); }
 EXPORT void *__libc_memalign(size_t alignment, size_t size) { return memalign(alignment, size); }
 EXPORT void *__libc_valloc(size_t size) { return valloc(size); }
 EXPORT void *__libc_pvalloc(size_t size) { return pvalloc(size); }
 
 EXPORT int __posix_memalign(void **out, size_t alignment, size_t size) {
-    return hak_posix_memalign(out, alignment, size);
+    return posix_memalign(out, alignment, size);
 }
 
 /* ---- Asking and steering -------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "hakmem/base/text.h"
+#include "hakmem/base/watch.h"
 #include "hakmem/config/options.h"
 #include "hakmem/large/large.h"
 #include "hakmem/os_backend/budget.h"
@@ -49,7 +50,9 @@ static void collect(struct hak_stats *s) {
 void hak_stats_collect(struct hak_stats *out) {
     /* Inside a slow path, the caller's own lists may be in mid-change. */
     if (!front_enter()) return;
+    watch_silence(true);
     collect(out);
+    watch_silence(false);
     front_leave();
 }
 

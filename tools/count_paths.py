@@ -74,10 +74,10 @@ def count(program, library, path, steps):
     """Instructions a call, and instructions and refills (hakmem's) of all steps, once warm."""
     _, (what, *rest), functions, calls, much = path
     steps = max(steps // MUCH, 2) if much else steps
-    once, refills = run(program, library, [what, steps, *rest], functions)
-    twice, refills_twice = run(program, library, [what, 2 * steps, *rest], functions)
-    total = twice - once
-    return total / steps / calls, total, refills_twice - refills, steps * calls
+    warm, refills = run(program, library, [what, 2 * steps, *rest], functions)
+    more, refills_more = run(program, library, [what, 3 * steps, *rest], functions)
+    total = more - warm
+    return total / steps / calls, total, refills_more - refills, steps * calls
 
 
 def find_peers():

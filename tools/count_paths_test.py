@@ -17,7 +17,7 @@ SUBJECT = str(pathlib.Path("hakmem/libhakmem.so").resolve())
 STEPS = 400
 LIFO = ("a hit", ["lifo", 64], ["malloc"], 1, False)
 NOTHING = ("nothing", ["nothing", 1], ["nothing"], 1, False)
-RUNS = ("runs", ["runs", 64, 1000], ["malloc"], 1000, True)
+RUNS = ("runs", ["runs", 64, 4000], ["malloc"], 4000, True)
 
 
 class Counts(unittest.TestCase):

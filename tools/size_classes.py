@@ -12,7 +12,12 @@ TAIL_MAX = 1 / 16  # of a slab may be left over
 
 def block_sizes():
     sizes = [16 * i for i in range(1, 9)]
-    for first, last, steps in ((128, 8 << 10, 8), (8 << 10, 1 << 20, 4)):
+    for first, last, steps in (
+        (128, 8 << 10, 8),
+        (8 << 10, 32 << 10, 4),
+        (32 << 10, 64 << 10, 8),
+        (64 << 10, 1 << 20, 4),
+    ):
         while first < last:
             sizes += [first + first // steps * i for i in range(1, steps + 1)]
             first *= 2
@@ -53,7 +58,7 @@ def main():
     print_table("uint8_t", "hak_class_small[SMALL_MAX + 1]", sizes, 1 << 10, 1, 3)
     print()
     middle = "hak_scaled_class_middle[MIDDLE_MAX / 128 + 1]"
-    print_table("uint16_t", middle, sizes, 32 << 10, 128, CLASS_SCALE)
+    print_table("uint16_t", middle, sizes, 64 << 10, 128, CLASS_SCALE)
 
 
 if __name__ == "__main__":

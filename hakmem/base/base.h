@@ -15,6 +15,21 @@
 #define hak_opaque(n) __asm__("" : "+r"(n))
 #define HAK_INLINE static inline __attribute__((always_inline))
 
+/* Address Sanitizer watches this build (watch.h). What is HAK_UNWATCHED may touch free blocks all
+ * the same; nothing else may. */
+#if defined(__SANITIZE_ADDRESS__)
+#define HAK_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAK_ASAN 1
+#endif
+#endif
+#ifdef HAK_ASAN
+#define HAK_UNWATCHED static __attribute__((noinline, unused, no_sanitize_address))
+#else
+#define HAK_UNWATCHED HAK_INLINE
+#endif
+
 /* Asserts what only a bug of ours can break. Debug builds only. */
 #ifdef NDEBUG
 #define hak_assert(cond) ((void)0)

@@ -1,26 +1,14 @@
 #include "hakmem/base/lock.h"
 
 #include <errno.h>
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+
+#include "hakmem/base/futex.h"
 
 #ifdef HAK_INTERLEAVE
 enum { LOCK_SPINS = 1 };
-
-static void futex_wait(uint32_t *word, uint32_t value) { hak_interleave_futex_wait(word, value); }
-static void futex_wake(uint32_t *word) { hak_interleave_futex_wake(word); }
 #else
 /* Spins this often before it sleeps: the critical sections are shorter than a futex call. */
 enum { LOCK_SPINS = 64 };
-
-static void futex_wait(uint32_t *word, uint32_t value) {
-    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
-}
-
-static void futex_wake(uint32_t *word) {
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-}
 #endif
 
 static inline void cpu_relax(void) {

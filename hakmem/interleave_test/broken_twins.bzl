@@ -106,6 +106,12 @@ void hak_warm_pool_give_up""",
         "put": "",
         "scenario": "SharedPool.ARunThatIsPurgedIsNotTaken",
     },
+    "run_on_its_way_out_is_not_told_of": {
+        "source": "//hakmem/shared_pool:purge.c",
+        "find": "    ss->purging |= units;",
+        "put": "",
+        "scenario": "SharedPool.CountsAgreeBesideAPurge",
+    },
     "purged_orphan_stays_listed": {
         "source": "//hakmem/shared_pool:sparse.c",
         "find": """    hak_orphans_remove(slab);
@@ -261,6 +267,43 @@ struct chain hak_transfer_pop_idle""",
         } while (!lock_try(lock));
     }""",
         "scenario": "Lock.LetsOneOfThreeInAndWakesAll",
+    },
+    # ---- Reclaiming ----
+    "giver_is_not_waited_for": {
+        "source": "//hakmem/base:reclaim.c",
+        "find": "while ((now & GIVING) != 0) {",
+        "put": "if (false) {",
+        "scenario": "Reclaim.FindsN*",
+    },
+    "last_giver_wakes_nobody": {
+        "source": "//hakmem/base:reclaim.c",
+        "find": "    futex_wake(&state);",
+        "put": "",
+        "scenario": "Reclaim.FindsNothingInAnothersHands",
+    },
+    "giver_comes_in_beside": {
+        "source": "//hakmem/base:reclaim.c",
+        "find": "    return (now & RECLAIMING) == 0;",
+        "put": "    return true;",
+        "scenario": "Reclaim.FindsNothingInAnothersHands",
+    },
+    "note_is_dropped": {
+        "source": "//hakmem/base:reclaim.c",
+        "find": "now | LEFT",
+        "put": "now",
+        "scenario": "Reclaim.FindsNothingInAnothersHands",
+    },
+    "free_does_not_say_that_it_gives": {
+        "source": "//hakmem/shared_pool:purge.c",
+        "find": "    if (HAK_UNLIKELY(is_above_bound(now)) && hak_giving_begin()) {",
+        "put": "    if (is_above_bound(now) && (hak_giving_begin(), hak_giving_end(), true)) {",
+        "scenario": "Reclaim.FindsNoUnitsOnTheirWay",
+    },
+    "tick_does_not_say_that_it_gives": {
+        "source": "//hakmem/shared_pool:purge.c",
+        "find": "    if (HAK_LIKELY(hak_options.purge) && hak_giving_begin()) {",
+        "put": "    if (hak_options.purge && (hak_giving_begin(), hak_giving_end(), true)) {",
+        "scenario": "Reclaim.FindsNoUnitsOnTheirWay",
     },
     # ---- Fork ----
     "slab_in_use_before_its_bits": {

@@ -108,6 +108,38 @@ TEST(SharedPool, ARunThatIsPurgedIsNotTaken) {
     });
 }
 
+/* Counts are compared at any moment of a purge, of empty units and of a sparse slab. */
+TEST(SharedPool, CountsAgreeBesideAPurge) {
+    Explore({
+        [] {
+            hak_options.ss_lazy_zero = 1;
+            Begin(2);
+            hak_shared_pool_orphan(first.s);
+            void *block = TakeOne(&second.wp, kOtherClass);
+            GiveOwn(&second.wp, block);
+            hak_options.purge = 0;
+            hak_warm_pool_trim(&second.wp);
+            hak_options.purge = 1;
+            for (int i = 1; i < SPARSE_TICKS; i++) hak_shared_pool_tick(0);
+        },
+        {
+            [] {
+                hak_shared_pool_tick(0);
+                hak_shared_pool_trim(0);
+            },
+            [] {
+                REQUIRE(hak_shared_pool_agrees());
+                REQUIRE(hak_shared_pool_agrees());
+            },
+        },
+        [] {
+            Settle({&first.wp, &second.wp});
+            CheckAtRest();
+        },
+        3,
+    });
+}
+
 /* Few blocks are outside an orphan: pages between go, the lock given up. */
 TEST(SharedPool, ASparseOrphanLosesPagesThatNobodyHolds) {
     Explore({

@@ -4,6 +4,8 @@
 
 #include "hakmem/base/clock.h"
 #include "hakmem/base/lock.h"
+#include "hakmem/base/reclaim.h"
+#include "hakmem/base/watch.h"
 #include "hakmem/config/config.h"
 #include "hakmem/config/options.h"
 #include "hakmem/large/freed.h"
@@ -276,6 +278,7 @@ struct large *hak_large_cache_take(size_t bytes, size_t align, bool *purged) {
 
 void hak_large_cache_clear_ends(struct large *r) {
     size_t end = end_bytes();
+    watch_show(r->base, r->dirty);
     if (r->dirty <= 2 * end) {
         memset(r->base, 0, r->dirty);
         return;
@@ -286,7 +289,8 @@ void hak_large_cache_clear_ends(struct large *r) {
 
 void hak_large_cache_put(struct large *r) {
     hak_large_cache_tick(clock_ms());
-    if (r->huge || !is_cacheable(r->bytes)) {
+    /* Nothing is cached while a thread reclaims. */
+    if (r->huge || !is_cacheable(r->bytes) || !hak_giving_begin()) {
         hak_large_cache_drop(r);
         return;
     }
@@ -298,6 +302,7 @@ void hak_large_cache_put(struct large *r) {
     release();
     park_all(&out);
     if (!kept) park(r);
+    hak_giving_end();
 }
 
 void hak_large_cache_leave(struct large *r) {
@@ -307,8 +312,7 @@ void hak_large_cache_leave(struct large *r) {
     release();
 }
 
-void hak_large_cache_tick(uint64_t now) {
-    if ((int64_t)(now - load_relaxed(&cache.tick_ms)) < LARGE_TICK_MS) return;
+static void tick(uint64_t now) {
     struct list idle, old;
     list_init(&idle);
     list_init(&old);
@@ -344,6 +348,13 @@ void hak_large_cache_tick(uint64_t now) {
     release();
     park_all(&idle);
     drop_all(&old);
+}
+
+void hak_large_cache_tick(uint64_t now) {
+    if ((int64_t)(now - load_relaxed(&cache.tick_ms)) < LARGE_TICK_MS) return;
+    if (!hak_giving_begin()) return;
+    tick(now);
+    hak_giving_end();
 }
 
 size_t hak_large_cache_trim(size_t keep) {

@@ -2,6 +2,8 @@
 
 #include "hakmem/base/clock.h"
 #include "hakmem/base/misuse.h"
+#include "hakmem/base/reclaim.h"
+#include "hakmem/base/watch.h"
 #include "hakmem/config/config.h"
 #include "hakmem/large/cache.h"
 #include "hakmem/large/freed.h"
@@ -78,6 +80,14 @@ void *hak_large_alloc(size_t bytes, size_t align, bool aside, bool *zero) {
 static struct large *record_at(const void *block, uint32_t word) {
     struct large *r = large_record(word_large_id(word));
     return r == NULL || load_relaxed(&r->base) != block ? NULL : r;
+}
+
+void hak_large_blur(const void *block, uint32_t word, bool blurred) {
+    struct large *r = record_at(block, word);
+    if (r != NULL) hak_watch_blur(&r->base, sizeof(r->base), blurred);
+    if (load_relaxed(large_freed_entry(block)) == block) {
+        store_relaxed(large_freed_entry(block), NULL);
+    }
 }
 
 static struct large *live_record(const void *block, uint32_t word) {
@@ -166,7 +176,12 @@ void *hak_large_resize(void *block, uint32_t word, size_t bytes) {
     if (rounded == old) return block;
     hak_large_cache_leave(r);
     char *base = block;
-    if (!hak_os_resize(block, old, rounded)) base = move_block(r, word, old, rounded);
+    if (!hak_os_resize(block, old, rounded)) {
+        /* Both places count until the pages have moved. */
+        hak_giving_wait();
+        base = move_block(r, word, old, rounded);
+        hak_giving_end();
+    }
     if (base == NULL) return NULL;
     store_relaxed(&r->bytes, rounded);
     if (r->dirty > rounded) r->dirty = rounded;

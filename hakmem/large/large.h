@@ -31,6 +31,9 @@ bool hak_large_was_freed(const void *block);
 size_t hak_large_usable(const void *block, uint32_t word);
 /* The program knows of all usable bytes of a live block, and may write to them. */
 void hak_large_tell(const void *block, uint32_t word);
+/* While a tool watches: our pointer to a live block is blurred, so that the block, when the program
+ * loses its own, is lost in memcheck's eyes. Sharp again when the block is freed. */
+void hak_large_blur(const void *block, uint32_t word, bool blurred);
 /* Resizes, moving pages instead of copying bytes. NULL: not possible, nothing changed. */
 void *hak_large_resize(void *block, uint32_t word, size_t bytes);
 /* Time passes: what was not used for a while is purged, later unmapped. `now`: clock_ms. */

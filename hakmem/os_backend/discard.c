@@ -5,6 +5,7 @@
 #include "hakmem/os_backend/discard.h"
 
 #include "hakmem/base/atomic.h"
+#include "hakmem/base/watch.h"
 #include "hakmem/os_backend/budget.h"
 
 struct waiting {
@@ -22,6 +23,7 @@ static struct waiting *first, *last;
 static void wait_for_unmap(void *base, size_t bytes) {
     size_t page = hak_os_page_bytes();
     if (bytes > page) hak_os_purge((char *)base + page, bytes - page);
+    watch_show(base, bytes);
     struct waiting *range = base, *top = load_relaxed(&pushed);
     range->bytes = bytes;
     fetch_add_relaxed(&waiting_bytes, bytes);

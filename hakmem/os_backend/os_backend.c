@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "hakmem/base/atomic.h"
+#include "hakmem/base/watch.h"
 #include "hakmem/config/config.h"
 #include "hakmem/config/options.h"
 #include "hakmem/os_backend/budget.h"
@@ -63,6 +64,7 @@ static void *map_pages(size_t bytes, int protection) {
 }
 
 bool hak_os_unmap_pages(void *base, size_t bytes) {
+    watch_forget(base, bytes);
     int saved = errno;
     bool ok = munmap(base, bytes) == 0;
     errno = saved;
@@ -133,7 +135,9 @@ void *hak_os_reserve(size_t bytes, size_t align) {
     if (hak_os_refused(OS_MAP)) return NULL;
     void *base = hak_options.hugetlb ? hak_os_map_hugetlb(bytes, align) : NULL;
     if (base == NULL) base = map_at_place(bytes, align);
-    return base != NULL ? base : map_as_asked(bytes, align);
+    if (base == NULL) base = map_as_asked(bytes, align);
+    if (HAK_LIKELY(base != NULL)) hak_os_calm_region(base, bytes);
+    return base;
 }
 
 void *hak_os_map(size_t bytes, size_t align) {
@@ -176,19 +180,13 @@ bool hak_os_populate(void *base, size_t bytes) {
 bool hak_os_resize(void *base, size_t from_bytes, size_t to_bytes) {
     if (hak_os_refused(OS_REMAP)) return false;
     if (to_bytes > from_bytes && !hak_budget_take(to_bytes - from_bytes)) return false;
+    watch_forget(base, from_bytes);
     int saved = errno;
     bool ok = mremap(base, from_bytes, to_bytes, 0) != MAP_FAILED;
     errno = saved;
     if (ok && to_bytes < from_bytes) hak_budget_give(from_bytes - to_bytes);
     if (!ok && to_bytes > from_bytes) hak_budget_give(to_bytes - from_bytes);
     return ok;
-}
-
-void hak_os_ask_huge(void *base, size_t bytes) {
-    if (hak_options.thp == THP_NEVER || hak_os_refused(OS_HUGE)) return;
-    int saved = errno;
-    madvise(base, bytes, MADV_HUGEPAGE);
-    errno = saved;
 }
 
 /* The word at `address` is `word`, whatever is mapped there: only the kernel may look. */
@@ -210,6 +208,7 @@ bool hak_os_move(void *base, size_t from_bytes, void *to, size_t to_bytes) {
     int saved = errno;
     uint32_t word = (uint32_t)hak_os_random() | 1;
     *(volatile uint32_t *)to = word;
+    watch_forget(base, from_bytes);
     void *moved = mremap(base, from_bytes, to_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to);
     if (moved == MAP_FAILED && holds(to, word)) hak_os_discard_untouched(to, to_bytes);
     errno = saved;

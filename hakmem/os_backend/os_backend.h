@@ -48,8 +48,15 @@ bool hak_os_purge(void *base, size_t bytes);
 bool hak_os_populate(void *base, size_t bytes);
 /* Grows or shrinks a mapping where it is. */
 bool hak_os_resize(void *base, size_t from_bytes, size_t to_bytes);
-/* Asks for huge pages from now on, where the kernel has them. */
-void hak_os_ask_huge(void *base, size_t bytes);
+/* Asks for huge pages from now on, where the kernel has them. False: it has none. */
+bool hak_os_ask_huge(void *base, size_t bytes);
+/* Asks for none from now on. */
+void hak_os_refuse_huge(void *base, size_t bytes);
+/* The same, and makes the one at `base`, if there is one, small pages: else what is purged of it
+ * would not come free. */
+void hak_os_split_huge(void *base, size_t bytes);
+/* The kernel gives huge pages to who asks for them, and the options leave that to the allocator. */
+bool hak_os_has_huge(void);
 /* Moves a mapping's pages to `to`, a range of `to_bytes` that hak_os_map gave and nobody has
  * touched. False: nothing was moved, and `to` is unmapped: the kernel may do that before it fails,
  * and then the range may be anyone's already. */

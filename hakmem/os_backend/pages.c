@@ -2,6 +2,8 @@
 #include "hakmem/os_backend/pages.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -9,6 +11,8 @@
 #include "hakmem/base/text.h"
 #include "hakmem/config/config.h"
 #include "hakmem/config/options.h"
+#include "hakmem/os_backend/discard.h"
+#include "hakmem/os_backend/os_backend.h"
 
 #define HUGE_PAGE_BYTES (2 * MiB)
 
@@ -38,6 +42,64 @@ void hak_os_apply_options(void *base, size_t bytes) {
                             "is mapped from now on may be swapped out");
     }
     errno = saved;
+}
+
+static bool advise(void *base, size_t bytes, int advice) {
+    int saved = errno;
+    bool ok = madvise(base, bytes, advice) == 0;
+    errno = saved;
+    return ok;
+}
+
+bool hak_os_ask_huge(void *base, size_t bytes) {
+    if (hak_options.thp == THP_NEVER || hak_os_refused(OS_HUGE)) return false;
+    return advise(base, bytes, MADV_HUGEPAGE);
+}
+
+void hak_os_refuse_huge(void *base, size_t bytes) { advise(base, bytes, MADV_NOHUGEPAGE); }
+
+/* Purging a part unmaps it, and leaves the memory with the huge page until the kernel is short of
+ * it. Advice on a part that splits the page is the only way to have it split at once. */
+void hak_os_split_huge(void *base, size_t bytes) {
+    hak_os_refuse_huge(base, bytes);
+    advise(base, hak_os_page_bytes(), MADV_COLD);
+}
+
+/* What the kernel does by itself: "always [madvise] never". */
+enum system_thp { SYSTEM_UNKNOWN, SYSTEM_NEVER, SYSTEM_ASKED, SYSTEM_ALWAYS };
+
+static enum system_thp read_system_thp(void) {
+    char text[64];
+    int file = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
+    if (file < 0) return SYSTEM_NEVER;
+    ssize_t n = read(file, text, sizeof(text) - 1);
+    close(file);
+    text[n < 0 ? 0 : n] = '\0';
+    return strstr(text, "[always]") != NULL    ? SYSTEM_ALWAYS
+           : strstr(text, "[madvise]") != NULL ? SYSTEM_ASKED
+                                               : SYSTEM_NEVER;
+}
+
+static enum system_thp system_thp(void) {
+    static uint32_t known; /* relaxed: whoever reads it anew reads the same */
+    uint32_t state = load_relaxed(&known);
+    if (HAK_UNLIKELY(state == SYSTEM_UNKNOWN)) {
+        int saved = errno;
+        state = read_system_thp();
+        errno = saved;
+        store_relaxed(&known, state);
+    }
+    return (enum system_thp)state;
+}
+
+bool hak_os_has_huge(void) {
+    bool ours = hak_options.thp == THP_DEFAULT && !hak_options.hugetlb;
+    return ours && system_thp() != SYSTEM_NEVER;
+}
+
+void hak_os_calm_region(void *base, size_t bytes) {
+    bool ours = hak_options.thp == THP_DEFAULT && !hak_options.hugetlb;
+    if (ours && system_thp() == SYSTEM_ALWAYS) hak_os_refuse_huge(base, bytes);
 }
 
 void *hak_os_map_hugetlb(size_t bytes, size_t align) {

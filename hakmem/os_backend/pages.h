@@ -12,6 +12,9 @@ extern "C" {
 #endif
 /* HAKMEM_THP and HAKMEM_MLOCK for a fresh mapping. */
 void hak_os_apply_options(void *base, size_t bytes);
+/* Of address space that is used bit by bit: where the system makes all pages huge, none is, unless
+ * it is asked for later. */
+void hak_os_calm_region(void *base, size_t bytes);
 /* HAKMEM_HUGETLB: a mapping of the system's huge pages, which are reserved for it. NULL: not of
  * this size or alignment, or there are not enough. */
 void *hak_os_map_hugetlb(size_t bytes, size_t align);

@@ -51,7 +51,7 @@ template <typename Body> void in_a_fresh_process(Body body) {
 
 TEST(PoolCorners, AnOrphanEndsAtOnceWithItsLastBlock) {
     in_a_fresh_process([] {
-        slab *s = hak_shared_pool_take(kSmall, &owner);
+        slab *s = hak_shared_pool_take(kSmall, &owner, false);
         char *base = slab_base(s);
         std::vector<void *> blocks = take_blocks(s, 3);
         hak_shared_pool_orphan(s);
@@ -70,7 +70,7 @@ TEST(PoolCorners, AnOrphanEndsAtOnceWithItsLastBlock) {
 TEST(PoolCorners, OrphansThatAreListedAreCounted) {
     in_a_fresh_process([] {
         for (int round = 0; round < 3; round++) {
-            slab *s = hak_shared_pool_take(kSmall, &owner);
+            slab *s = hak_shared_pool_take(kSmall, &owner, false);
             std::vector<void *> blocks = take_blocks(s, 3);
             EXPECT_EQ(hak_shared_pool_partials(kSmall), 0u);
             hak_shared_pool_orphan(s);
@@ -85,8 +85,8 @@ TEST(PoolCorners, OrphansThatAreListedAreCounted) {
 
 TEST(PoolCorners, WhatTheKernelDoesNotPurgeIsResident) {
     in_a_fresh_process([] {
-        hak_shared_pool_take(kSmall, &owner); /* else the address space would go */
-        slab *s = hak_shared_pool_take(kSmall, &owner);
+        hak_shared_pool_take(kSmall, &owner, false); /* else the address space would go */
+        slab *s = hak_shared_pool_take(kSmall, &owner, false);
         std::memset(slab_base(s), 0x99, SLAB_BYTES);
         hak_shared_pool_give_empty(s);
         hak_os_set_fault([](os_call call) { return call == OS_PURGE; });
@@ -103,8 +103,8 @@ TEST(PoolCorners, WhatTheKernelDoesNotPurgeIsResident) {
 TEST(PoolCorners, WhilePagesGoOthersAreServed) {
     in_a_fresh_process([] {
         static int served;
-        slab *kept = hak_shared_pool_take(kSmall, &owner),
-             *s = hak_shared_pool_take(kSmall, &owner);
+        slab *kept = hak_shared_pool_take(kSmall, &owner, false),
+             *s = hak_shared_pool_take(kSmall, &owner, false);
         hak_shared_pool_give_empty(s);
         alarm(20); /* a deadlock ends as a signal */
         hak_os_set_fault([](os_call call) {
@@ -120,7 +120,7 @@ TEST(PoolCorners, WhilePagesGoOthersAreServed) {
 TEST(PoolCorners, ATrimKeepsWhatItMay) {
     in_a_fresh_process([] {
         slab *slabs[4];
-        for (slab *&s : slabs) s = hak_shared_pool_take(kSmall, &owner);
+        for (slab *&s : slabs) s = hak_shared_pool_take(kSmall, &owner, false);
         for (int i = 0; i < 3; i++) hak_shared_pool_give_empty(slabs[i]);
         EXPECT_EQ(hak_shared_pool_trim(3 * SLAB_BYTES), 0u);
         EXPECT_EQ(stats().resident_free_bytes, 3 * SLAB_BYTES);
@@ -133,7 +133,7 @@ TEST(PoolCorners, APurgeEndsWithItsUnits) {
     in_a_fresh_process([] {
         slab *slabs[3];
         for (slab *&s : slabs) {
-            s = hak_shared_pool_take(kSmall, &owner);
+            s = hak_shared_pool_take(kSmall, &owner, false);
             std::memset(slab_base(s), 0x99, SLAB_BYTES);
         }
         char *middle = slab_base(slabs[1]);
@@ -148,7 +148,7 @@ TEST(PoolCorners, APurgeEndsWithItsUnits) {
 
 TEST(PoolCorners, WhereAddressSpaceIsShortWhatEmptiesIsUnmapped) {
     in_a_fresh_process([] {
-        slab *s = hak_shared_pool_take(kSmall, &owner);
+        slab *s = hak_shared_pool_take(kSmall, &owner, false);
         hak_shared_pool_release_address_space();
         EXPECT_EQ(stats().superslabs, 1u);
         hak_shared_pool_give_empty(s);
@@ -156,7 +156,7 @@ TEST(PoolCorners, WhereAddressSpaceIsShortWhatEmptiesIsUnmapped) {
         /* That is over some time later. */
         uint64_t now = clock_ms();
         for (int i = 1; i <= 20; i++) hak_shared_pool_tick(now + i * SCARCE_MS / 10);
-        s = hak_shared_pool_take(kSmall, &owner);
+        s = hak_shared_pool_take(kSmall, &owner, false);
         hak_shared_pool_give_empty(s);
         EXPECT_EQ(stats().superslabs, 1u);
         EXPECT_EQ(stats().resident_free_bytes, SLAB_BYTES);
@@ -168,7 +168,7 @@ TEST(PoolCorners, WhatNobodyWantsHalvesFromSecondToSecond) {
     in_a_fresh_process([] {
         std::vector<slab *> slabs;
         for (size_t i = 0; i < RESIDENT_FREE_BYTES / SLAB_BYTES; i++) {
-            slabs.push_back(hak_shared_pool_take(kSmall, &owner));
+            slabs.push_back(hak_shared_pool_take(kSmall, &owner, false));
         }
         for (slab *s : slabs) hak_shared_pool_give_empty(s);
         EXPECT_EQ(stats().resident_free_bytes, RESIDENT_FREE_BYTES);
@@ -183,7 +183,7 @@ TEST(PoolCorners, TheStockIsBounded) {
     in_a_fresh_process([] {
         std::vector<slab *> slabs;
         for (int i = 0; i < 3 * STOCK_SLABS; i++) {
-            slabs.push_back(hak_shared_pool_take(kSmall, &owner));
+            slabs.push_back(hak_shared_pool_take(kSmall, &owner, false));
         }
         for (slab *s : slabs) hak_shared_pool_give_empty(s);
         EXPECT_EQ(hak_stock_count(), unsigned{STOCK_SLABS});
@@ -195,7 +195,7 @@ TEST(PoolCorners, TheStockIsBounded) {
 TEST(PoolCorners, NothingOfATornSlabIsBelieved) {
     in_a_fresh_process([] {
         slab_owner other = {};
-        slab *s = hak_shared_pool_take(kSmall, &other);
+        slab *s = hak_shared_pool_take(kSmall, &other, false);
         EXPECT_EQ(take_blocks(s, 10).size(), 10u);
         s->owned = s->listed = {nullptr, nullptr};
         s->low = BITMAP_WORDS / 4 - 1;
@@ -209,13 +209,14 @@ TEST(PoolCorners, NothingOfATornSlabIsBelieved) {
 
 TEST(PoolCorners, TheStockIsForgottenAndItsSlabsAreFree) {
     in_a_fresh_process([] {
-        slab *kept = hak_shared_pool_take(kSmall, &owner);
-        hak_shared_pool_give_empty(hak_shared_pool_take(kSmall, &owner));
+        slab *kept = hak_shared_pool_take(kSmall, &owner, false);
+        hak_shared_pool_give_empty(hak_shared_pool_take(kSmall, &owner, false));
         EXPECT_EQ(hak_stock_count(), 1u);
         hak_shared_pool_repair(&owner);
         EXPECT_EQ(hak_stock_count(), 0u);
         EXPECT_TRUE(hak_shared_pool_agrees());
-        slab *a = hak_shared_pool_take(kSmall, &owner), *b = hak_shared_pool_take(kSmall, &owner);
+        slab *a = hak_shared_pool_take(kSmall, &owner, false),
+             *b = hak_shared_pool_take(kSmall, &owner, false);
         EXPECT_NE(a, b);
         EXPECT_NE(a, kept);
         EXPECT_NE(b, kept);
@@ -234,9 +235,9 @@ TEST(PoolCorners, ASuperslabWithoutWordsLeavesItsRecordAndItsPlace) {
     in_a_fresh_process([] {
         hak_os_set_fault(refuses_metadata);
         metadata_until_refused = 1; /* its record is there, and not the words */
-        for (int i = 0; i < 3; i++) EXPECT_EQ(hak_shared_pool_take(kSmall, &owner), nullptr);
+        for (int i = 0; i < 3; i++) EXPECT_EQ(hak_shared_pool_take(kSmall, &owner, false), nullptr);
         hak_os_set_fault(nullptr);
-        EXPECT_NE(hak_shared_pool_take(kSmall, &owner), nullptr);
+        EXPECT_NE(hak_shared_pool_take(kSmall, &owner, false), nullptr);
         const superslabs &all = hak_pool.all;
         EXPECT_EQ(all.all->next, nullptr);
         EXPECT_EQ(static_cast<size_t>(all.region_end - all.region),
@@ -246,7 +247,7 @@ TEST(PoolCorners, ASuperslabWithoutWordsLeavesItsRecordAndItsPlace) {
 
 TEST(PoolCorners, ASuperslabThatGoesHasNoRecord) {
     in_a_fresh_process([] {
-        slab *s = hak_shared_pool_take(kSmall, &owner);
+        slab *s = hak_shared_pool_take(kSmall, &owner, false);
         char *base = slab_base(s);
         EXPECT_NE(hak_registry_record(base), nullptr);
         hak_shared_pool_give_empty(s);
@@ -259,7 +260,7 @@ TEST(PoolCorners, ASuperslabThatGoesHasNoRecord) {
 
 TEST(PoolCorners, ASuperslabThatMustStayHasItsRecord) {
     in_a_fresh_process([] {
-        slab *s = hak_shared_pool_take(kSmall, &owner);
+        slab *s = hak_shared_pool_take(kSmall, &owner, false);
         char *base = slab_base(s);
         hak_shared_pool_give_empty(s);
         hak_os_set_fault([](os_call call) { return call == OS_UNMAP; });
@@ -268,13 +269,13 @@ TEST(PoolCorners, ASuperslabThatMustStayHasItsRecord) {
         EXPECT_NE(hak_registry_record(base), nullptr);
         EXPECT_EQ(stats().superslabs, 1u);
         EXPECT_TRUE(hak_shared_pool_agrees());
-        EXPECT_NE(hak_shared_pool_take(kSmall, &owner), nullptr);
+        EXPECT_NE(hak_shared_pool_take(kSmall, &owner, false), nullptr);
     });
 }
 
 TEST(PoolCorners, TheBudgetHasBackWhatGoesWithItsAddressSpace) {
     in_a_fresh_process([] {
-        hak_shared_pool_give_empty(hak_shared_pool_take(kSmall, &owner));
+        hak_shared_pool_give_empty(hak_shared_pool_take(kSmall, &owner, false));
         EXPECT_EQ(hak_budget_used(), hak_os_meta_bytes() + SLAB_BYTES);
         hak_os_set_fault([](os_call call) { return call == OS_PURGE; });
         hak_shared_pool_trim(0);
@@ -295,7 +296,7 @@ TEST(PoolCorners, TheBudgetHasBackWhatTheKernelDoesNotPopulate) {
 
 TEST(PoolCorners, CountsAndBitsThatDisagreeAreSeen) {
     in_a_fresh_process([] {
-        slab *s = hak_shared_pool_take(kSmall, &owner);
+        slab *s = hak_shared_pool_take(kSmall, &owner, false);
         take_blocks(s, 64 + 10);
         superslab *ss = slab_superslab(s);
         uint64_t *free = ss->free_bits[s->index], *remote = ss->remote_bits[s->index];
@@ -340,7 +341,7 @@ TEST(PoolCorners, AnOrphanThatWasInUseMayLoseItsPagesAgain) {
     const size_t went = SLAB_BYTES - std::min(SLAB_BYTES, hak_os_page_bytes());
     if (went == 0) GTEST_SKIP() << "a slab is one page";
     in_a_fresh_process([=] {
-        slab *s = hak_shared_pool_take(kPages, &owner);
+        slab *s = hak_shared_pool_take(kPages, &owner, false);
         std::vector<void *> blocks = take_blocks(s, 64);
         for (int i = 1; i < 64; i++) EXPECT_EQ(hak_slab_give(s, blocks[i]), SLAB_OK);
         uint64_t before = hak_os_purged_bytes();
@@ -355,7 +356,7 @@ TEST(PoolCorners, AnOrphanThatWasInUseMayLoseItsPagesAgain) {
 
 TEST(PoolCorners, AnOrphanThatIsHalfFullKeepsItsPages) {
     in_a_fresh_process([] {
-        slab *s = hak_shared_pool_take(kPages, &owner);
+        slab *s = hak_shared_pool_take(kPages, &owner, false);
         std::vector<void *> blocks = take_blocks(s, 64);
         for (int i = 32; i < 64; i++) EXPECT_EQ(hak_slab_give(s, blocks[i]), SLAB_OK);
         uint64_t before = hak_os_purged_bytes();

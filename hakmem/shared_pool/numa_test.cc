@@ -47,7 +47,7 @@ class Numa : public testing::Test {
         hak_numa_init(root.c_str());
     }
     slab *Take() {
-        slab *s = hak_shared_pool_take(size_class_of(1000), &owner_);
+        slab *s = hak_shared_pool_take(size_class_of(1000), &owner_, false);
         if (s != nullptr) slabs_.push_back(s);
         return s;
     }

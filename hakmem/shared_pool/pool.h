@@ -4,6 +4,7 @@
  *   orphans.c      slabs with blocks outside that no thread owns
  *   purge.c        which pages of empty slabs go back, and when
  *   sparse.c       empty pages of slabs with few blocks
+ *   huge.c         huge pages where a heap grows
  *   prewarm.c      pages that are there before they are needed
  *   repair.c       a forked child
  *   superslab.c    records, masks, buckets */
@@ -22,8 +23,7 @@ struct purge_policy {
     size_t purged;      /* units purged in this second */
     size_t refaulted;   /* of these: wanted again */
     size_t extra;       /* units that are kept beyond the base, as purged ones were wanted back */
-    bool backed_off;    /* in this second */
-    unsigned busy;      /* seconds, nearly in a row, in which that was so */
+    size_t wanted_back; /* units refaulted since the last pause; an eighth fades each second */
     size_t lowest;      /* fewest resident unused units in this second */
     uint64_t purged_ms; /* when a purge was last done */
     uint64_t ticked_ms; /* when hak_purge_tick was last called */
@@ -69,6 +69,11 @@ bool hak_pool_populate(struct superslab *ss, uint32_t units);
 bool hak_prewarm_lazy(unsigned c);
 /* `c` needed pages: those of the units from `from` on come too, as far as it grew lately. */
 void hak_prewarm_adaptive(struct superslab *ss, unsigned c, unsigned from);
+/* Of a superslab without pages, for whose first slab, of class `c`, it is taken: huge pages or
+ * not. `grows`: as of hak_shared_pool_take. */
+void hak_huge_choose(struct superslab *ss, unsigned c, bool grows);
+/* Some of its pages are to go: true when hak_os_split_huge must come first, without the lock. */
+bool hak_huge_ends(struct superslab *ss);
 /* Units that no slab uses any more. */
 void hak_pool_return_units(struct superslab *ss, uint32_t units);
 /* Ends a slab's use; without the lock too, by whoever has the slab. */

@@ -53,7 +53,7 @@ class Prewarm : public testing::Test {
     }
     void Take(unsigned c, int count) {
         for (int i = 0; i < count; i++) {
-            slab *s = hak_shared_pool_take(c, &owner_);
+            slab *s = hak_shared_pool_take(c, &owner_, false);
             ASSERT_NE(s, nullptr);
             EXPECT_EQ(s->class_index, c);
             slabs_.push_back(s);
@@ -131,7 +131,7 @@ TEST_F(Prewarm, KeepsWithinTheLimit) {
     hak_budget_set_limit(hak_budget_used() + 1 * MiB);
     EXPECT_FALSE(hak_shared_pool_prewarm(c, 1));
     hak_shared_pool_prewarm_adaptively(c, 4);
-    while (slab *s = hak_shared_pool_take(c, &owner_)) slabs_.push_back(s);
+    while (slab *s = hak_shared_pool_take(c, &owner_, false)) slabs_.push_back(s);
     EXPECT_LE(hak_budget_used(), hak_budget_limit() + 1 * MiB); /* metadata comes beyond it */
     EXPECT_LE(slabs_.size(), 16u);
 }

@@ -1,6 +1,7 @@
 #include <limits.h>
 
 #include "hakmem/base/clock.h"
+#include "hakmem/base/reclaim.h"
 #include "hakmem/config/options.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/shared_pool/pool.h"
@@ -14,8 +15,7 @@ static void seconds_pass(struct purge_policy *p, uint64_t seconds) {
     /* What lay unused all the time beyond the base is not needed: half of it goes. */
     size_t unused = p->lowest > BASE_UNITS ? (p->lowest - BASE_UNITS) / 2 : 0;
     p->extra -= unused < p->extra ? unused : p->extra;
-    p->busy = p->backed_off ? p->busy + 1 : p->busy >> n;
-    p->backed_off = false;
+    p->wanted_back -= n < 8 ? p->wanted_back / 8 * n : p->wanted_back;
     p->lowest = hak_pool.all.resident_free;
     p->purged = p->refaulted = 0;
     p->quiet = load_relaxed(&p->wanted) ? 0 : p->quiet + n;
@@ -23,20 +23,21 @@ static void seconds_pass(struct purge_policy *p, uint64_t seconds) {
 }
 
 /* More is kept from now on by what was wanted back. A burst and then silence must not leave much
- * behind, as nobody may ever come to look: four times as much only where it goes on for seconds. */
+ * behind, as nobody may ever come to look: four times as much only where four times as much was
+ * wanted back, without a pause. */
 static void back_off(struct purge_policy *p) {
-    unsigned on = p->busy < 2 ? 0 : p->busy < 9 ? p->busy - 1 : 8;
-    size_t most = RESIDENT_EXTRA_BYTES / SLAB_BYTES << 2 * on;
+    size_t most = RESIDENT_EXTRA_BYTES / SLAB_BYTES;
+    p->wanted_back += p->refaulted;
+    while (most * RESIDENT_EXTRA_SHARE * 4 <= p->wanted_back) most *= 4;
     if (p->extra < most)
         p->extra += p->refaulted < most - p->extra ? p->refaulted : most - p->extra;
-    p->backed_off = true;
     p->purged = p->refaulted = 0;
 }
 
 void hak_purge_tick(uint64_t now) {
     struct purge_policy *p = &hak_pool.policy;
     /* Nobody came for a while: what comes now does not go on, it begins. */
-    if ((int64_t)(now - p->ticked_ms) > PAUSE_MS) p->busy = 0;
+    if ((int64_t)(now - p->ticked_ms) > PAUSE_MS) p->wanted_back = 0;
     if ((int64_t)(now - p->ticked_ms) > 0) p->ticked_ms = now;
     /* A superslab's worth of purges, and a tenth wanted back: that is not worth waiting for the
      * second to end. */
@@ -74,8 +75,10 @@ static size_t resident_bound(void) {
     return units > stocked ? units - stocked : 0;
 }
 
-/* The superslab whose pages go next; NULL when none must. */
-static struct superslab *candidate(size_t keep, uint64_t now) {
+/* The superslab whose pages go next; NULL when none must. Those of a part of one go only beyond
+ * `slack` more units: the rest may soon be free, too, and whole superslabs go and come back for
+ * less. */
+static struct superslab *candidate(size_t keep, size_t slack, uint64_t now) {
     struct superslabs *all = &hak_pool.all;
     if (!list_empty(&all->cache)) {
         struct superslab *oldest = list_entry(all->cache.prev, struct superslab, by_run);
@@ -88,7 +91,7 @@ static struct superslab *candidate(size_t keep, uint64_t now) {
             hak_options.ss_lazy_zero;
         if (over || all->resident_free > keep) return oldest;
     }
-    if (all->resident_free <= keep || all->resident_runs >> 1 == 0) return NULL;
+    if (all->resident_free <= keep + slack || all->resident_runs >> 1 == 0) return NULL;
     unsigned bucket = log2_floor(all->resident_runs);
     return list_entry(all->by_resident_run[bucket].prev, struct superslab, by_resident_run);
 }
@@ -102,11 +105,15 @@ static unsigned purge_longest_run(struct superslab *ss) {
     unsigned index = (unsigned)__builtin_ctz(run_starts(idle, run));
     uint32_t units = run_mask(index, run);
     hak_superslabs_set(all, ss, ss->used | units, ss->resident);
+    ss->purging |= units;
     hak_pool.runs_purging++;
+    bool split = units != UINT32_MAX && hak_huge_ends(ss);
     hak_pool_release();
+    if (HAK_UNLIKELY(split)) hak_os_split_huge(ss->base, SUPERSLAB_BYTES);
     bool purged = hak_os_purge(ss->base + index * SLAB_BYTES, run * SLAB_BYTES);
     hak_pool_acquire();
     hak_pool.runs_purging--;
+    ss->purging &= ~units;
     /* Where the kernel refuses (mlocked pages), the units stay resident: never taken for zero. */
     hak_superslabs_set(all, ss, ss->used & ~units, purged ? ss->resident & ~units : ss->resident);
     if (purged) hak_pool.policy.purged += run;
@@ -123,10 +130,10 @@ static unsigned unmap_locked(struct superslab *ss) {
 }
 
 /* Purges down to `keep` units and to the cache's bounds, until `most` units are purged. */
-static size_t purge_down(size_t keep, uint64_t now, size_t most) {
+static size_t purge_down(size_t keep, size_t slack, uint64_t now, size_t most) {
     size_t units = 0;
     while (units < most) {
-        struct superslab *ss = candidate(keep, now);
+        struct superslab *ss = candidate(keep, slack, now);
         if (ss == NULL) break;
         unsigned run = purge_longest_run(ss);
         if (run == 0) run = unmap_locked(ss);
@@ -149,13 +156,21 @@ static size_t unmap_dropped(void) {
     return bytes;
 }
 
-/* The same to what the policy keeps. */
-static void purge_to_bound(uint64_t now, size_t most) {
-    if (HAK_LIKELY(hak_options.purge)) purge_down(resident_bound(), now, most);
+/* Parts of superslabs wait for the tick, within bounds. */
+static size_t slack(void) {
+    return hak_pool.policy.scarce ? 0 : RESIDENT_SLACK_BYTES / SLAB_BYTES;
+}
+
+/* More is resident than the policy keeps. */
+static bool is_above_bound(uint64_t now) {
+    return hak_options.purge && candidate(resident_bound(), slack(), now) != NULL;
 }
 
 void hak_purge_to_bound(uint64_t now) {
-    purge_to_bound(now, SIZE_MAX);
+    if (HAK_UNLIKELY(is_above_bound(now)) && hak_giving_begin()) {
+        purge_down(resident_bound(), slack(), now, SIZE_MAX);
+        hak_giving_end();
+    }
     if (HAK_UNLIKELY(hak_pool.policy.scarce)) unmap_dropped();
 }
 
@@ -164,8 +179,18 @@ void hak_shared_pool_tick(uint64_t now) {
     hak_orphans_collect();
     hak_pool.ticks++;
     hak_purge_tick(now);
-    purge_to_bound(now, PURGE_TICK_UNITS);
-    if (HAK_LIKELY(hak_options.purge)) hak_sparse_purge(SPARSE_TICK_SLABS);
+    if (HAK_LIKELY(hak_options.purge) && hak_giving_begin()) {
+        purge_down(resident_bound(), 0, now, PURGE_TICK_UNITS);
+        hak_sparse_purge(SPARSE_TICK_SLABS);
+        hak_giving_end();
+    }
+    hak_pool_release();
+}
+
+void hak_shared_pool_settle(void) {
+    uint64_t now = clock_ms();
+    hak_pool_acquire();
+    hak_purge_to_bound(now);
     hak_pool_release();
 }
 
@@ -173,7 +198,7 @@ size_t hak_shared_pool_trim(size_t keep) {
     hak_pool_acquire();
     hak_orphans_collect();
     hak_pool_empty_stock();
-    size_t units = purge_down(keep / SLAB_BYTES, clock_ms(), SIZE_MAX);
+    size_t units = purge_down(keep / SLAB_BYTES, 0, clock_ms(), SIZE_MAX);
     hak_pool.ticks += SPARSE_TICKS; /* whatever is sparse now */
     hak_sparse_purge(UINT_MAX);
     hak_pool_release();
@@ -190,7 +215,7 @@ size_t hak_shared_pool_release_address_space(void) {
     hak_pool_empty_stock();
     hak_pool.policy.scarce_ms = now;
     all->region_bytes = SUPERSLAB_BYTES;
-    purge_down(0, now, SIZE_MAX);
+    purge_down(0, 0, now, SIZE_MAX);
     bytes += unmap_dropped();
     /* The rest of the region too: nothing was cut from it yet. */
     size_t rest = (size_t)(all->region_end - all->region);

@@ -41,6 +41,7 @@ static void repair_superslab(struct superslab *ss) {
         bool free = (used >> i & 1) == 0;
         if (free && registry_word(base) != WORD_UNUSED) hak_registry_set(base, 1, WORD_UNUSED);
     }
+    if (ss->purging != 0) ss->purging = 0;
     if (used != ss->used) hak_superslabs_set(&hak_pool.all, ss, used, ss->resident);
     for (unsigned i = 0; i < SLABS_PER_SUPERSLAB; i++) {
         struct slab *slab = &ss->slabs[i];

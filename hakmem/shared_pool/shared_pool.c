@@ -70,7 +70,7 @@ static struct slab *carve_fresh(struct superslab *ss, unsigned c, struct slab_ow
 }
 
 /* By stages, of one memory node or of any. */
-static struct slab *take_empty(unsigned c, struct slab_owner *owner, int node,
+static struct slab *take_empty(unsigned c, struct slab_owner *owner, int node, bool grows,
                                enum pool_stage *stage) {
     struct superslabs *all = &hak_pool.all;
     unsigned span = hak_size_class[c].span;
@@ -91,19 +91,22 @@ static struct slab *take_empty(unsigned c, struct slab_owner *owner, int node,
     if (ss != NULL) return carve_fresh(ss, c, owner);
     *stage = STAGE_CACHED;
     ss = hak_superslabs_first(&all->dropped, node);
-    if (ss != NULL) return carve_fresh(ss, c, owner);
-    *stage = STAGE_MAPPED;
-    ss = hak_superslabs_map(all, node);
-    if (ss == NULL) return NULL;
-    if (hak_options.ss_prefault) hak_pool_populate(ss, UINT32_MAX);
+    if (ss == NULL) {
+        *stage = STAGE_MAPPED;
+        ss = hak_superslabs_map(all, node);
+        if (ss == NULL) return NULL;
+        if (hak_options.ss_prefault) hak_pool_populate(ss, UINT32_MAX);
+    }
+    hak_huge_choose(ss, c, grows);
     return carve_fresh(ss, c, owner);
 }
 
 /* Of the thread's own memory node, if there are several; of any where that has no more. */
-static struct slab *take_near(unsigned c, struct slab_owner *owner, enum pool_stage *stage) {
+static struct slab *take_near(unsigned c, struct slab_owner *owner, bool grows,
+                              enum pool_stage *stage) {
     int node = hak_pool_node();
-    struct slab *slab = take_empty(c, owner, node, stage);
-    if (slab == NULL && node != NODE_ANY) slab = take_empty(c, owner, NODE_ANY, stage);
+    struct slab *slab = take_empty(c, owner, node, grows, stage);
+    if (slab == NULL && node != NODE_ANY) slab = take_empty(c, owner, NODE_ANY, grows, stage);
     return slab;
 }
 
@@ -118,14 +121,14 @@ static struct slab *take_stocked(unsigned c, struct slab_owner *owner) {
     return slab;
 }
 
-struct slab *hak_shared_pool_take(unsigned c, struct slab_owner *owner) {
+struct slab *hak_shared_pool_take(unsigned c, struct slab_owner *owner, bool grows) {
     struct slab *slab = hak_shared_pool_take_partial(c, owner);
     if (slab == NULL) slab = take_stocked(c, owner);
     if (slab != NULL) return slab;
     purge_wanted();
     hak_pool_acquire();
     enum pool_stage stage = STAGE_PARTIAL;
-    slab = hak_prewarm_lazy(c) ? hak_orphans_take(c, owner) : take_near(c, owner, &stage);
+    slab = hak_prewarm_lazy(c) ? hak_orphans_take(c, owner) : take_near(c, owner, grows, &stage);
     hak_purge_taken();
     hak_pool_release();
     if (slab == NULL) return NULL;

@@ -41,8 +41,9 @@ struct shared_pool_stats {
 extern "C" {
 #endif
 
-/* A slab of class `c` with free blocks, owned by `owner`. NULL: out of memory. */
-struct slab *hak_shared_pool_take(unsigned c, struct slab_owner *owner);
+/* A slab of class `c` with free blocks, owned by `owner`. NULL: out of memory. `grows`: the owner
+ * has several of the class, which are full; the slab will be, too. */
+struct slab *hak_shared_pool_take(unsigned c, struct slab_owner *owner, bool grows);
 /* The same from the partial stage only: never maps, never carves. */
 struct slab *hak_shared_pool_take_partial(unsigned c, struct slab_owner *owner);
 /* Slabs of class `c` in the partial stage. A glance, without the lock. */
@@ -75,6 +76,8 @@ void hak_shared_pool_prewarm_adaptively(unsigned c, unsigned count);
 /* Time passes, in a program that may not come here for long: what nobody wants any more goes back.
  * `now`: clock_ms. */
 void hak_shared_pool_tick(uint64_t now);
+/* Purges down to what is kept: what frees left to a thread that reclaimed. */
+void hak_shared_pool_settle(void);
 /* Empties the stock, and purges empty slabs down to `keep` resident bytes. Returns the bytes that
  * went back. */
 size_t hak_shared_pool_trim(size_t keep);
@@ -82,7 +85,7 @@ size_t hak_shared_pool_trim(size_t keep);
  * then on they are unmapped as they empty. Returns bytes. */
 size_t hak_shared_pool_release_address_space(void);
 /* Every count agrees with what it counts, and every slab with itself. Only while no thread is in
- * the allocator. */
+ * the allocator; but threads may be at hak_shared_pool_tick and hak_shared_pool_trim. */
 bool hak_shared_pool_agrees(void);
 /* Of slabs in use and of empty ones that keep their pages. */
 size_t hak_shared_pool_resident_bytes(void);

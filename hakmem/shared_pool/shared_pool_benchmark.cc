@@ -12,14 +12,14 @@ void TakeAndGiveEmptyResident(benchmark::State &state) {
     static slab_owner owner = {};
     auto c = static_cast<unsigned>(state.range(0));
     /* Held, so that the superslab stays in its buckets and out of the cache of empty ones. */
-    slab *held = hak_shared_pool_take(0, &owner);
-    slab *first = hak_shared_pool_take(c, &owner);
+    slab *held = hak_shared_pool_take(0, &owner, false);
+    slab *first = hak_shared_pool_take(c, &owner, false);
     if (held == nullptr || first == nullptr) return state.SkipWithError("out of memory");
     hak_shared_pool_give_empty(first);
     shared_pool_stats before, after;
     hak_shared_pool_stats(&before);
     for (auto _ : state) {
-        slab *s = hak_shared_pool_take(c, &owner);
+        slab *s = hak_shared_pool_take(c, &owner, false);
         hak_shared_pool_give_empty(s);
     }
     hak_shared_pool_stats(&after);

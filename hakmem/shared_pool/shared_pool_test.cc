@@ -68,7 +68,7 @@ class SharedPool : public testing::Test {
         EXPECT_EQ(stats().resident_free_bytes, 0u);
     }
     slab *take(unsigned c) {
-        slab *s = hak_shared_pool_take(c, &owner_);
+        slab *s = hak_shared_pool_take(c, &owner_, false);
         if (s == nullptr) return nullptr;
         EXPECT_EQ(s->class_index, c);
         EXPECT_EQ(s->owner, &owner_);
@@ -189,8 +189,8 @@ TEST_F(SharedPool, AnOrphanEndsWithItsLastBlock) {
 
 TEST_F(SharedPool, OrphansAllSlabsOfAnOwnerThatIsGone) {
     slab_owner other = {};
-    slab *a = hak_shared_pool_take(kSmall, &other), *b = hak_shared_pool_take(40, &other);
-    slab *mine = take(kSmall);
+    slab *a = hak_shared_pool_take(kSmall, &other, false), *mine = take(kSmall);
+    slab *b = hak_shared_pool_take(40, &other, false);
     std::vector<char *> blocks = take_blocks(a, 7);
     EXPECT_EQ(hak_slab_give_remote(blocks[6]), SLAB_OK);
     a->out = 999; /* torn */
@@ -401,7 +401,7 @@ TEST_F(SharedPool, ServesManyThreads) {
             std::vector<slab *> held;
             for (int i = 0; i < 1500; i++) {
                 if (random() % 2 != 0) {
-                    slab *s = hak_shared_pool_take(random() % CLASSES, &owner);
+                    slab *s = hak_shared_pool_take(random() % CLASSES, &owner, false);
                     if (s == nullptr) continue;
                     EXPECT_EQ(load_acquire(&s->owner), &owner);
                     *reinterpret_cast<uint64_t *>(slab_base(s)) = t;
@@ -452,7 +452,7 @@ TEST_F(SharedPool, AnyRefusalOfTheKernelIsSurvived) {
 TEST_F(SharedPool, ReturnsNullWhileThereIsNoMemory) {
     in_a_fresh_process([this] {
         hak_os_set_fault(fail_always);
-        EXPECT_EQ(hak_shared_pool_take(kSmall, &owner_), nullptr);
+        EXPECT_EQ(hak_shared_pool_take(kSmall, &owner_, false), nullptr);
         EXPECT_FALSE(hak_shared_pool_prewarm(kSmall, 1));
         EXPECT_EQ(stats().superslabs, 0u);
         hak_os_set_fault(nullptr);

@@ -157,6 +157,7 @@ struct superslab *hak_superslabs_map(struct superslabs *all, int node) {
     }
     ss->base = base;
     ss->mapped = true;
+    ss->huge = false;
     ss->node = (int8_t)node;
     if (node != NODE_ANY) hak_numa_bind(base, SUPERSLAB_BYTES, (unsigned)node);
     hak_registry_set(base, SLABS_PER_SUPERSLAB, WORD_UNUSED);

@@ -43,7 +43,7 @@ void hak_superslabs_set(struct superslabs *all, struct superslab *ss, uint32_t u
                         uint32_t resident);
 /* Unmaps a FREE superslab. */
 bool hak_superslabs_unmap(struct superslabs *all, struct superslab *ss);
-/* Every count agrees with what it counts, and every slab with itself. Quiescent. */
+/* Every count agrees with what it counts, and every slab with itself. Quiescent, but for purges. */
 bool hak_superslabs_agree(const struct superslabs *all);
 #ifdef __cplusplus
 }

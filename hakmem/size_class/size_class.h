@@ -1,8 +1,12 @@
 /* Size classes: which block size serves a request.
  *   16 B steps to 128 B               classes  0.. 7
  *   8 a doubling to 8 KiB             classes  8..55   (at most 12.5 % waste)
- *   4 a doubling to 1 MiB             classes 56..83   (at most 25 %)
- * A table serves small sizes (to 1 KiB), another middle ones (to 32 KiB), arithmetic the rest.
+ *   4 a doubling to 32 KiB            classes 56..63   (at most 25 %)
+ *   8 a doubling to 64 KiB            classes 64..71
+ *   4 a doubling to 1 MiB             classes 72..87
+ * Up to 64 KiB no block of a class that fits is more than a page longer than was asked for: nothing
+ * is lost where pages are huge. A table serves small sizes (to 1 KiB), another middle ones (to
+ * 64 KiB), arithmetic the rest.
  * A power of two at most 64 KiB is a class, and its blocks are aligned to their size. */
 #ifndef HAKMEM_SIZE_CLASS_SIZE_CLASS_H_
 #define HAKMEM_SIZE_CLASS_SIZE_CLASS_H_
@@ -11,12 +15,12 @@
 #include "hakmem/config/config.h"
 
 #define SMALL_CLASSES 32
-#define CLASSES 84
+#define CLASSES 88
 /* Blocks of the classes below this one are smaller than LINE_BYTES. */
 #define LINE_CLASSES 3
 #define CLASS_SCALE 5
 #define SMALL_MAX ((size_t)1024)
-#define MIDDLE_MAX (32 * KiB) /* the second table reaches so far */
+#define MIDDLE_MAX (64 * KiB) /* the second table reaches so far */
 #define MEDIUM_MAX (1 * MiB)
 
 struct size_class {
@@ -54,7 +58,7 @@ HAK_INLINE uint32_t scaled_class_of_middle(size_t size) {
 HAK_INLINE unsigned size_class_of_big(size_t size) {
     size_t last = size - 1;
     unsigned doubling = log2_floor(last);
-    return 56 + (doubling - 13) * 4 + ((last >> (doubling - 2)) & 3);
+    return 72 + (doubling - 16) * 4 + ((last >> (doubling - 2)) & 3);
 }
 
 HAK_INLINE uint32_t scaled_class_of_big(size_t size) {

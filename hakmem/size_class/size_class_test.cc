@@ -7,7 +7,7 @@
 
 namespace {
 
-/* Block sizes as the header describes them: linear, then 8 and then 4 steps a doubling. */
+/* Block sizes as the header describes them: linear, then 8 or 4 steps a doubling. */
 std::vector<uint32_t> expected_sizes() {
     std::vector<uint32_t> sizes;
     for (uint32_t n = 16; n <= 128; n += 16) sizes.push_back(n);
@@ -15,7 +15,8 @@ std::vector<uint32_t> expected_sizes() {
         for (uint32_t i = 1; i <= 8; i++) sizes.push_back(from + from / 8 * i);
     }
     for (uint32_t from = 8 * KiB; from < MEDIUM_MAX; from *= 2) {
-        for (uint32_t i = 1; i <= 4; i++) sizes.push_back(from + from / 4 * i);
+        uint32_t steps = from == 32 * KiB ? 8 : 4;
+        for (uint32_t i = 1; i <= steps; i++) sizes.push_back(from + from / steps * i);
     }
     return sizes;
 }

@@ -1,6 +1,7 @@
 #include "hakmem/slab/slab.h"
 
 #include "hakmem/base/misuse.h"
+#include "hakmem/base/watch.h"
 #include "hakmem/registry/registry.h"
 
 static uint16_t epoch; /* forks beside other threads */
@@ -81,6 +82,7 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
     /* Last: a fork may copy the slab at any of these steps, and the child counts the blocks of
      * what is in use by the bits, which until now are an earlier life's. */
     store_release(&slab->span, (uint8_t)sc->span);
+    watch_hide(slab_base(slab), sc->span * SLAB_BYTES);
 }
 
 /* Blocks of another size may hold these words, never written, and a program copy them to where
@@ -90,8 +92,8 @@ static void clear_marks(struct slab *slab) {
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
     for (unsigned i = 0; i < slab->high; i++, block += bytes) {
         /* Where pages are gone there is no mark: a look does not bring them back. */
-        if (slab->checked && *block_cookie(block) == 0) continue;
-        *block_cookie(block) = 0;
+        if (slab->checked && block_read_mark(block) == 0) continue;
+        block_write_mark(block, 0);
     }
 }
 
@@ -138,6 +140,18 @@ void hak_slab_set_checked(struct slab *slab) {
     set_words(slab, slab->class_index, WORD_CHECKED);
 }
 
+void hak_slab_keep_marks(struct slab *slab) {
+    char *block = slab_base(slab);
+    const uint64_t *bits = free_bits(slab);
+    size_t bytes = hak_size_class[slab->class_index].block_bytes;
+    for (unsigned i = 0; i < slab->high; i++, block += bytes) {
+        bool free = (load_relaxed(&bits[i / 64]) >> i % 64 & 1) != 0;
+        if (free && *block_cookie(block) == 0) return;
+    }
+    set_words(slab, slab->class_index, 0);
+    slab->checked = false;
+}
+
 void hak_slab_restore_marks(struct slab *slab, uint64_t cookie) {
     char *block = slab_base(slab);
     const uint64_t *bits = free_bits(slab);
@@ -146,7 +160,7 @@ void hak_slab_restore_marks(struct slab *slab, uint64_t cookie) {
         if ((load_relaxed(&bits[i / 64]) >> i % 64 & 1) == 0) continue;
         /* What is not zero did not go with its page, or was written to since: that is found when
          * the block goes out. */
-        bool gone = block_next(block) == NULL && *block_cookie(block) == 0;
+        bool gone = block_next(block) == NULL && block_read_mark(block) == 0;
         if (gone) block_link(block, NULL, cookie);
     }
     set_words(slab, slab->class_index, 0);
@@ -233,16 +247,18 @@ enum slab_result hak_slab_give(struct slab *slab, void *block) {
     return SLAB_OK;
 }
 
-/* What does not change from block to block is read once: this is where a thread that frees much
- * spends its time. */
+/* This is where a thread that frees much spends its time. What does not change from block to block
+ * is read once, and a word of bits stays in a register while blocks of it come: a load would wait
+ * for the store before it. */
 void *hak_slab_give_list(struct slab *slab, void *head, size_t *count, uint64_t cookie,
                          enum slab_result *result) {
     char *base = slab_base(slab);
-    size_t bytes = (size_t)slab->span * SLAB_BYTES, block_bytes;
+    size_t bytes = (size_t)slab->span * SLAB_BYTES;
     uint64_t *local = free_bits(slab), *remote = remote_bits(slab);
     uint64_t reciprocal = hak_size_class[slab->class_index].reciprocal;
-    unsigned given = 0, low = slab->low, capacity = slab->capacity;
-    block_bytes = hak_size_class[slab->class_index].block_bytes;
+    size_t block_bytes = hak_size_class[slab->class_index].block_bytes, at = slab->low, low = at;
+    uint64_t here = load_relaxed(&local[at]), there = load_relaxed(&remote[at]);
+    unsigned given = 0, capacity = slab->capacity;
     *result = SLAB_OK;
     for (; head != NULL; given++) {
         size_t offset = (size_t)((char *)head - base);
@@ -253,8 +269,14 @@ void *hak_slab_give_list(struct slab *slab, void *head, size_t *count, uint64_t 
             *result = SLAB_INTERIOR;
             break;
         }
-        uint64_t free = load_relaxed(&local[index / 64]);
-        if (HAK_UNLIKELY(((free | load_relaxed(&remote[index / 64])) & bit) != 0)) {
+        if (index / 64 != at) {
+            store_relaxed(&local[at], here);
+            at = index / 64;
+            here = load_relaxed(&local[at]);
+            there = load_relaxed(&remote[at]);
+            if (at < low) low = at;
+        }
+        if (HAK_UNLIKELY(((here | there) & bit) != 0)) {
             *result = SLAB_DOUBLE_FREE;
             break;
         }
@@ -263,10 +285,10 @@ void *hak_slab_give_list(struct slab *slab, void *head, size_t *count, uint64_t 
             *result = SLAB_CORRUPTED;
             break;
         }
-        store_relaxed(&local[index / 64], free | bit);
-        if (index / 64 < low) low = (unsigned)index / 64;
+        here |= bit;
         head = next;
     }
+    store_relaxed(&local[at], here);
     slab->low = (uint8_t)low;
     store_relaxed(&slab->out, (uint16_t)(slab->out - given));
     *count += given;

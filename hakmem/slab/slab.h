@@ -53,7 +53,8 @@ struct slab {
     bool checked;   /* some free blocks lost their marks with their pages: its words say so */
     uint16_t epoch; /* when it was carved: marks are looked at in slabs of this epoch only */
     /* Written by the shared pool, under its lock. */
-    uint16_t purged_out; /* `out` when pages were last purged; UINT16_MAX: not in this life */
+    uint16_t purged_out; /* `out` when pages last went, or the kernel refused; UINT16_MAX: not
+                          * in this life */
     uint32_t placed;     /* tick at which it became sparse */
     /* Written by any thread. */
     struct slab *pending_next __attribute__((aligned(64)));
@@ -64,9 +65,11 @@ struct slab {
 } __attribute__((aligned(64)));
 
 struct superslab {
-    char *base;
-    uint32_t used;               /* bit i: slab i is carved or being purged */
+    uint32_t used; /* bit i: slab i is carved or being purged */
+    /* At no multiple of 8: what looks for leaks finds no pointer to the first block here. */
+    char *base __attribute__((packed));
     uint32_t resident;           /* bit i: slab i may have pages */
+    uint32_t purging;            /* bit i: its pages are on their way out; no slab has it */
     struct list by_run;          /* bucket of the longest unused run, or the cache, or dropped */
     struct list by_resident_run; /* bucket of the longest unused resident run */
     struct superslab *next;      /* all records ever made, newest first */
@@ -74,6 +77,7 @@ struct superslab {
     uint64_t freed_ms;           /* when it became empty */
     bool cached;                 /* in the LRU cache */
     bool mapped;                 /* has address space */
+    bool huge;                   /* the kernel is asked for huge pages there */
     int8_t node;                 /* memory node that its pages prefer; -1: none */
     struct slab slabs[SLABS_PER_SUPERSLAB];
     uint64_t free_bits[SLABS_PER_SUPERSLAB][BITMAP_WORDS];
@@ -116,6 +120,8 @@ void hak_slab_uncarve(struct slab *slab);
 size_t hak_slab_free_pages(const struct slab *slab, size_t offset, size_t page, size_t *bytes);
 /* Owner: free blocks may lose their marks from now on: frees into the slab are checked by bits. */
 void hak_slab_set_checked(struct slab *slab);
+/* Owner: ends that, where no free block lost its mark. A refused purge may have done a part. */
+void hak_slab_keep_marks(struct slab *slab);
 /* Owner: the marks of free blocks are put back, and the words too. */
 void hak_slab_restore_marks(struct slab *slab, uint64_t cookie);
 /* Changes the owner. */
@@ -180,18 +186,21 @@ HAK_INLINE char *slab_base(const struct slab *slab) {
  * its link. So it says that the block is free, no other block's mark says so of this one, and a
  * link that was written to is not followed. */
 HAK_INLINE uint64_t *block_cookie(void *block) { return (uint64_t *)block + 1; }
-HAK_INLINE void *block_next(const void *block) { return *(void *const *)block; }
+HAK_UNWATCHED uint64_t block_read_mark(const void *block) { return ((const uint64_t *)block)[1]; }
+HAK_UNWATCHED void block_write_mark(void *block, uint64_t mark) { *block_cookie(block) = mark; }
+HAK_UNWATCHED void *block_next(const void *block) { return *(void *const *)block; }
+HAK_UNWATCHED void block_write_next(void *block, void *next) { *(void **)block = next; }
 HAK_INLINE uint64_t block_mark(const void *block, const void *next, uint64_t cookie) {
     uintptr_t sum = (uintptr_t)block + (uintptr_t)next;
     hak_opaque(sum); /* one instruction: left alone the compiler makes two of it */
     return sum + cookie;
 }
 HAK_INLINE bool block_is_marked(const void *block, uint64_t cookie) {
-    return ((const uint64_t *)block)[1] == block_mark(block, block_next(block), cookie);
+    return block_read_mark(block) == block_mark(block, block_next(block), cookie);
 }
 HAK_INLINE void block_link(void *block, void *next, uint64_t cookie) {
-    *(void **)block = next;
-    *block_cookie(block) = block_mark(block, next, cookie);
+    block_write_next(block, next);
+    block_write_mark(block, block_mark(block, next, cookie));
 }
 
 /* The highest byte of the cookie, and so of every mark: no sum of two addresses reaches it. A look
@@ -199,7 +208,7 @@ HAK_INLINE void block_link(void *block, void *next, uint64_t cookie) {
  * that of no common number. */
 #define MARK_BYTE 0xa7u
 #define COOKIE_OF(random) ((uint64_t)MARK_BYTE << 56 | ((random) & (((uint64_t)1 << 55) - 1)))
-HAK_INLINE bool block_may_be_marked(const void *block) {
+HAK_UNWATCHED bool block_may_be_marked(const void *block) {
     return ((const uint8_t *)block)[15] == MARK_BYTE;
 }
 

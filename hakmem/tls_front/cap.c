@@ -147,6 +147,7 @@ bool hak_cap_rests(struct heap *heap, unsigned c) {
     struct list_use *use = &heap->use[c];
     /* Turns far apart make no class warm. */
     if (list->cold > 0) list->cold = FRONT_COLD_TURNS;
+    use->frees = 0;
     if (use->rested == FRONT_REST_SWEEPS) return false;
     uint32_t seen = look(list);
     if (use->seen != seen) {

@@ -1,21 +1,15 @@
 /* Heaps: made for threads, recycled after them, taken apart in a forked child. */
 #include <string.h>
 
-#include "hakmem/base/lock.h"
+#include "hakmem/base/watch.h"
 #include "hakmem/config/options.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/tls_front/bin.h"
 #include "hakmem/tls_front/cap.h"
-#include "hakmem/tls_front/tls_front.h"
+#include "hakmem/tls_front/heaps.h"
 
-static struct {
-    struct lock lock; /* guards everything here; taken before every other lock */
-    struct heap *all, *free;
-    uint64_t cookie;
-    uint64_t live; /* read without the lock too */
-    bool without;  /* a thread that had no heap freed a block; without the lock */
-} heaps;
+struct heaps hak_heaps;
 
 static void set_divisor(struct list_pair *list, unsigned c) {
     const struct size_class *sc = &hak_size_class[c];
@@ -24,28 +18,34 @@ static void set_divisor(struct list_pair *list, unsigned c) {
     list->limit = excess == 0 ? list->divisor : excess * sc->capacity;
 }
 
-/* A recycled heap, or a new one; lock held. */
+/* A recycled heap, one that its thread left behind, with all that is in it, or a new one; lock
+ * held. */
 static struct heap *acquire_heap(void) {
-    struct heap *heap = heaps.free;
+    struct heap *heap = hak_heaps.free;
     if (heap != NULL) {
-        heaps.free = heap->next_free;
+        hak_heaps.free = heap->next_free;
         hak_warm_pool_init(&heap->warm);
+        count_add(&hak_heaps.live, 1);
         return heap;
     }
-    heap = hak_os_meta_alloc(sizeof(*heap));
-    if (heap == NULL) return NULL;
+    heap = hak_heap_find_left();
+    if (heap == NULL) heap = hak_os_meta_alloc(sizeof(*heap));
+    if (heap == NULL || heap->in_use) return heap;
+    count_add(&hak_heaps.live, 1);
     hak_warm_pool_init(&heap->warm);
     hak_caps_init(heap);
     for (unsigned c = 0; c < CLASSES; c++) set_divisor(&heap->lists.of[c], c);
-    heap->next_all = heaps.all;
-    heaps.all = heap;
+    heap->next_all = hak_heaps.all;
+    hak_heaps.all = heap;
+    hak_heaps.made++;
     return heap;
 }
 
-/* Safe mode: every call takes the slow path, which a signal handler cannot disturb. */
+/* Safe mode: every call takes the slow path, which a signal handler cannot disturb. While a tool
+ * watches, every call takes it too: there blocks are shown and hidden. */
 static void set_hot(struct heap *heap) {
-    bool safe = hak_options.mode == MODE_SAFE;
-    heap->hot = safe ? (struct lists *)(uintptr_t)&hak_lists_none : &heap->lists;
+    bool hidden = hak_options.mode == MODE_SAFE || watch_is_on();
+    heap->hot = hidden ? (struct lists *)(uintptr_t)&hak_lists_none : &heap->lists;
 }
 
 void hak_front_apply_mode(void) {
@@ -58,40 +58,39 @@ bool hak_front_start(void) {
     if (!front_enter()) return false;
     /* A signal handler may have made it before this path was entered. */
     if (hak_front.heap == NULL) {
-        lock_acquire(&heaps.lock);
-        if (heaps.cookie == 0) store_relaxed(&heaps.cookie, COOKIE_OF(hak_os_random()));
+        lock_acquire(&hak_heaps.lock);
+        if (hak_heaps.cookie == 0) store_relaxed(&hak_heaps.cookie, COOKIE_OF(hak_os_random()));
         struct heap *heap = acquire_heap();
         if (heap != NULL) {
-            count_add(&heaps.live, 1);
+            hak_heap_set_thread(heap);
             heap->in_use = heap->busy = true;
             heap->lists.end = word_of_class(CLASSES);
-            heap->lists.cookie = heap->warm.owner.cookie = heaps.cookie;
+            heap->lists.cookie = heap->warm.owner.cookie = hak_heaps.cookie;
             set_hot(heap);
             hak_front.heap = heap;
         }
-        lock_release(&heaps.lock);
+        lock_release(&hak_heaps.lock);
     }
     front_leave();
     return hak_front.heap != NULL;
 }
 
-/* Puts a heap whose slabs are gone where the next thread finds it; lock held. */
-static void retire(struct heap *heap) {
+void hak_heap_retire(struct heap *heap) {
     heap->in_use = heap->busy = false;
-    heap->next_free = heaps.free;
-    heaps.free = heap;
-    count_add(&heaps.live, -1);
+    heap->next_free = hak_heaps.free;
+    hak_heaps.free = heap;
+    count_add(&hak_heaps.live, -1);
 }
 
 bool hak_front_is_marked(const void *block) {
-    uint64_t cookie = load_relaxed(&heaps.cookie); /* 0: nothing was freed yet */
+    uint64_t cookie = load_relaxed(&hak_heaps.cookie); /* 0: nothing was freed yet */
     return cookie != 0 && block_is_marked(block, cookie);
 }
 
 bool hak_front_mark(void *block) {
-    uint64_t cookie = load_relaxed(&heaps.cookie);
-    if (hak_front.heap == NULL && !load_relaxed(&heaps.without)) {
-        store_relaxed(&heaps.without, true);
+    uint64_t cookie = load_relaxed(&hak_heaps.cookie);
+    if (hak_front.heap == NULL && !load_relaxed(&hak_heaps.without)) {
+        store_relaxed(&hak_heaps.without, true);
     }
     /* Whose the address is, is not known yet: only a block's start is written to. */
     struct slab *slab = hak_slab_of(block);
@@ -106,7 +105,7 @@ bool hak_front_mark(void *block) {
     return true;
 }
 
-uint64_t hak_front_threads(void) { return load_relaxed(&heaps.live); }
+uint64_t hak_front_threads(void) { return load_relaxed(&hak_heaps.live); }
 
 void hak_front_end(void) {
     struct front *front = &hak_front;
@@ -116,9 +115,9 @@ void hak_front_end(void) {
         hak_front_flush();
         hak_warm_pool_release(&heap->warm);
         front->heap = NULL; /* and its lists stay hak_lists_none */
-        lock_acquire(&heaps.lock);
-        retire(heap);
-        lock_release(&heaps.lock);
+        lock_acquire(&hak_heaps.lock);
+        hak_heap_retire(heap);
+        lock_release(&hak_heaps.lock);
     }
     /* What comes now, from other destructors, is served aside. */
     front->busy = FRONT_ENDED;
@@ -126,9 +125,9 @@ void hak_front_end(void) {
 
 void hak_front_stats(struct front_stats *out, unsigned c) {
     memset(out, 0, sizeof(*out));
-    lock_acquire(&heaps.lock);
-    out->threads = heaps.live;
-    for (struct heap *heap = heaps.all; heap != NULL; heap = heap->next_all) {
+    lock_acquire(&hak_heaps.lock);
+    out->threads = hak_heaps.live;
+    for (struct heap *heap = hak_heaps.all; heap != NULL; heap = heap->next_all) {
         out->refills += load_relaxed(&heap->refills);
         for (unsigned i = 0; i < CLASSES; i++) {
             if (c < CLASSES && i != c) continue;
@@ -137,18 +136,18 @@ void hak_front_stats(struct front_stats *out, unsigned c) {
             out->prefilled += load_relaxed(&heap->warm.classes[i].prefilled);
         }
     }
-    lock_release(&heaps.lock);
+    lock_release(&hak_heaps.lock);
 }
 
-void hak_front_lock(void) { lock_acquire(&heaps.lock); }
-void hak_front_unlock(void) { lock_release(&heaps.lock); }
+void hak_front_lock(void) { lock_acquire(&hak_heaps.lock); }
+void hak_front_unlock(void) { lock_release(&hak_heaps.lock); }
 
 /* A list of a thread that is gone. Its front is walked only if it was not in a slow path: the hot
  * path leaves each list whole at every instruction. But pages are copied one by one while the
  * thread still runs: what has no mark is not followed, and stays out. */
 static void free_list(void *head) {
     while (head != NULL) {
-        if (HAK_CHECKS && !block_is_marked(head, heaps.cookie)) return;
+        if (HAK_CHECKS && !block_is_marked(head, hak_heaps.cookie)) return;
         void *next = block_next(head);
         hak_slab_give_remote(head);
         head = next;
@@ -169,13 +168,14 @@ static void abandon(struct heap *heap) {
     }
     hak_caps_forget(heap);
     hak_warm_pool_abandon(&heap->warm);
-    retire(heap);
+    hak_heap_retire(heap);
 }
 
 bool hak_front_fork_child(void) {
     /* Other heaps, or their traces, or those of threads that had none: they purged or freed. */
-    bool more = heaps.without || hak_shared_pool_is_purging();
-    for (struct heap *heap = heaps.all; heap != NULL; heap = heap->next_all) {
+    if (hak_front.heap != NULL) hak_heap_set_thread(hak_front.heap);
+    bool more = hak_heaps.without || hak_shared_pool_is_purging();
+    for (struct heap *heap = hak_heaps.all; heap != NULL; heap = heap->next_all) {
         more |= heap != hak_front.heap;
         if (!heap->in_use || heap == hak_front.heap) continue;
         abandon(heap);

@@ -2,9 +2,11 @@
 
 #include "hakmem/base/clock.h"
 #include "hakmem/base/misuse.h"
+#include "hakmem/base/reclaim.h"
 #include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/tls_front/bin.h"
 #include "hakmem/tls_front/cap.h"
+#include "hakmem/tls_front/heaps.h"
 
 const struct lists hak_lists_none;
 void (*hak_front_on_tick)(uint64_t now);
@@ -33,12 +35,14 @@ static void sweep(struct heap *heap) {
 
 /* Chains in transit that nobody came for go back. */
 static void return_idle_chains(struct heap *heap) {
+    if (!hak_giving_begin()) return;
     for (unsigned c = 0; c < CLASSES; c++) {
         struct chain chain = hak_transfer_pop_idle(c);
         for (; chain.head != NULL; chain = hak_transfer_pop_idle(c)) {
             hak_bin_return(heap, c, chain.head);
         }
     }
+    hak_giving_end();
 }
 
 bool hak_front_claim_tick(uint64_t now) {
@@ -62,6 +66,7 @@ static HAK_COLD void look_at_clock(struct heap *heap, bool counts) {
     }
     if (!hak_front_claim_tick(now)) return;
     if (fetch_add_relaxed(&ticks, 1u) % TICKS_IDLE == 0) return_idle_chains(heap);
+    hak_front_tend(HEAPS_AT_A_TICK);
     hak_shared_pool_tick(now);
     void (*on_tick)(uint64_t) = load_relaxed(&hak_front_on_tick);
     if (on_tick != NULL) on_tick(now);
@@ -78,7 +83,7 @@ static void *pop(struct heap *heap, unsigned c) {
         return NULL;
     }
     list->take = block_next(block);
-    *block_cookie(block) = 0;
+    block_write_mark(block, 0);
     return block;
 }
 
@@ -167,7 +172,9 @@ static void rotate(struct heap *heap, unsigned c) {
     bool handed_over = hak_bin_hand_over(heap, c, old);
     if (drains(heap, c)) {
         hak_cap_drain(heap, c);
+        if (!hak_giving_begin()) return;
         drain_transfer(heap, c);
+        hak_giving_end();
     } else {
         hak_cap_flow(heap, c, handed_over ? FLOW_OVER : FLOW_OUT);
     }
@@ -186,6 +193,8 @@ static void free_cold(struct heap *heap, void *block, unsigned c) {
     block_link(block, NULL, heap->lists.cookie);
     /* Other threads' blocks make a class warm too: each costs an atomic operation here. */
     if (!hak_bin_return_one(heap, c, block) && list->cold > 0) list->cold--;
+    /* So do many of its own: a long phase of frees, and another of mallocs, are few turns. */
+    if (++heap->use[c].frees >= FRONT_COLD_FREES) list->cold = 0;
 }
 
 static bool begins_block(const struct list_pair *list, const void *block) {
@@ -248,7 +257,7 @@ void hak_front_drain_transfer(void) {
     for (unsigned c = 0; c < CLASSES; c++) drain_transfer(heap, c);
 }
 
-static void flush_lists(struct heap *heap) {
+void hak_heap_flush_lists(struct heap *heap) {
     for (unsigned c = 0; c < CLASSES; c++) {
         if (!cap_is_unused(heap, c)) flush_class(heap, c);
     }
@@ -257,14 +266,14 @@ static void flush_lists(struct heap *heap) {
 void hak_front_flush(void) {
     struct heap *heap = hak_front.heap;
     if (heap == NULL) return;
-    flush_lists(heap);
+    hak_heap_flush_lists(heap);
     hak_warm_pool_trim(&heap->warm);
 }
 
 void hak_front_give_up(void) {
     struct heap *heap = hak_front.heap;
     if (heap == NULL) return;
-    flush_lists(heap);
+    hak_heap_flush_lists(heap);
     hak_warm_pool_give_up(&heap->warm);
 }
 

@@ -43,6 +43,7 @@ struct list_use {
     uint16_t batch; /* blocks that a cold class takes from its slab next time */
     uint8_t rested; /* sweeps that found the class as the one before had left it */
     uint8_t last;   /* how blocks last went past the lists: enum flow */
+    uint8_t frees;  /* of the cold class, since the last sweep */
 };
 
 /* In from behind the lists, out to slabs, over to other threads. */
@@ -90,8 +91,9 @@ struct heap {
         size_t blocks; /* that went back to slabs since this was set to 0 */
         size_t sparse; /* of these: to slabs that stayed sparse */
     } returned;
-    bool in_use; /* a thread has it */
-    bool busy;   /* that one is in a slow path: a forked child's copy may be torn */
+    int32_t process, thread; /* whose it is, as the kernel counts them */
+    bool in_use;             /* a thread has it */
+    bool busy;               /* that one is in a slow path: a forked child's copy may be torn */
     struct heap *next_all, *next_free;
 };
 
@@ -133,6 +135,8 @@ void hak_front_flush(void);
 void hak_front_give_up(void);
 /* Ends the thread's heap. Later calls are served aside. */
 void hak_front_end(void);
+/* Ends a heap that its thread left behind, if there is one among the next `most`. Entered. */
+bool hak_front_tend(unsigned most);
 
 /* Bytes in the caller's lists. Entered. */
 uint64_t hak_front_bytes(void);
@@ -199,10 +203,11 @@ HAK_INLINE void *front_pop(size_t scaled_class) {
     void *block = list->take;
     if (HAK_UNLIKELY(block == NULL)) return NULL;
     void *next = block_next(block);
-    if (HAK_CHECKS && HAK_UNLIKELY(*block_cookie(block) != block_mark(block, next, lists->cookie)))
+    if (HAK_CHECKS &&
+        HAK_UNLIKELY(block_read_mark(block) != block_mark(block, next, lists->cookie)))
         return NULL;
     list->take = next;
-    if (HAK_CHECKS) *block_cookie(block) = 0;
+    if (HAK_CHECKS) block_write_mark(block, 0);
     return block;
 }
 
@@ -228,7 +233,7 @@ HAK_INLINE void *front_swap(uint32_t scaled_class) {
     list->room = list->cap;
     list->give = NULL;
     list->take = block_next(block);
-    *block_cookie(block) = 0;
+    block_write_mark(block, 0);
     front_leave();
     return block;
 }
@@ -239,8 +244,8 @@ HAK_INLINE bool list_push(struct lists *lists, struct list_pair *list, void *blo
     if (HAK_CHECKS && HAK_UNLIKELY(block_may_be_marked(block))) return false;
     if (HAK_UNLIKELY(--list->room < 0)) return false;
     void *next = list->give;
-    *(void **)block = next;
-    if (HAK_CHECKS) *block_cookie(block) = block_mark(block, next, lists->cookie);
+    block_write_next(block, next);
+    if (HAK_CHECKS) block_write_mark(block, block_mark(block, next, lists->cookie));
     signal_fence(); /* a fork may copy the list at any instruction: it is whole at each */
     list->give = block;
     return true;

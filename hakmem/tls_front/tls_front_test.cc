@@ -202,6 +202,17 @@ TEST(TlsFront, AThreadThatUsesEachSizeALittleKeepsNothing) {
     });
 }
 
+TEST(TlsFront, ManyFreesBetweenTwoSweepsMakeAClassWarm) {
+    for (int n : {FRONT_COLD_FREES - 1, FRONT_COLD_FREES}) {
+        in_a_thread([n] {
+            std::vector<void *> blocks;
+            for (int i = 0; i < n; i++) blocks.push_back(allocate(kClass));
+            for (void *b : blocks) give(b);
+            EXPECT_EQ(hak_front.heap->lists.of[kClass].cold == 0, n == FRONT_COLD_FREES) << n;
+        });
+    }
+}
+
 TEST(TlsFront, AClassThatRestsGivesItsBlocksBack) {
     in_a_thread([] {
         warm_up(kClass);

@@ -28,7 +28,7 @@ void hak_warm_pool_init(struct warm_pool *wp) {
     wp->empties = wp->empties_max = wp->empties_low = wp->given_up = 0;
     for (unsigned c = 0; c < CLASSES; c++) {
         list_init(&wp->classes[c].slabs);
-        wp->classes[c].count = 0;
+        wp->classes[c].count = wp->classes[c].owned = 0;
         wp->classes[c].prefill = 0;
     }
     /* Release: a thread that finds the stack open finds the rest too. */
@@ -49,7 +49,14 @@ static void unlist(struct warm_pool *wp, struct slab *slab) {
 
 static void adopt(struct warm_pool *wp, struct slab *slab) {
     list_push_front(&wp->owned, &slab->owned);
+    wp->classes[slab->class_index].owned++;
     enlist(wp, slab);
+}
+
+/* Gives up a slab with blocks outside, which is not listed. */
+static void orphan(struct warm_pool *wp, struct slab *slab) {
+    wp->classes[slab->class_index].owned--;
+    hak_shared_pool_orphan(slab);
 }
 
 static void give_empty(struct slab *slab) {
@@ -60,6 +67,7 @@ static void give_empty(struct slab *slab) {
 
 /* An emptied slab that is in no list. */
 static void keep_empty(struct warm_pool *wp, struct slab *slab) {
+    wp->classes[slab->class_index].owned--;
     if (slab->span != 1) {
         give_empty(slab);
         return;
@@ -86,6 +94,7 @@ static struct slab *take_kept(struct warm_pool *wp, unsigned c) {
         hak_slab_carve(slab, c, &wp->owner);
         list_push_front(&wp->owned, &slab->owned);
     }
+    wp->classes[c].owned++;
     enlist(wp, slab);
     return slab;
 }
@@ -108,7 +117,7 @@ void hak_warm_pool_given(struct warm_pool *wp, struct slab *slab, unsigned out_b
     if (wc->count > hak_options.warm_pool_size && slab->out <= slab->capacity / 4u &&
         load_relaxed(&slab->pending) == 0) {
         unlist(wp, slab);
-        hak_shared_pool_orphan(slab);
+        orphan(wp, slab);
     }
 }
 
@@ -169,7 +178,7 @@ struct slab *hak_warm_pool_get(struct warm_pool *wp, unsigned c) {
         count_add(&wc->hits, 1);
         return slab;
     }
-    slab = hak_shared_pool_take(c, &wp->owner);
+    slab = hak_shared_pool_take(c, &wp->owner, wc->owned >= HUGE_CLASS_SLABS);
     if (slab == NULL) return NULL;
     count_add(&wc->misses, 1);
     if (slab->span == 1 && slab->out == 0 && wp->given_up != 0) { /* it should have been kept */
@@ -199,7 +208,7 @@ static void orphan_sparse(struct warm_pool *wp, unsigned c, uint32_t keep) {
         node = node->prev;
         if (slab->out > slab->capacity / 4u) continue;
         unlist(wp, slab);
-        hak_shared_pool_orphan(slab);
+        orphan(wp, slab);
     }
 }
 
@@ -235,7 +244,7 @@ void hak_warm_pool_give_up(struct warm_pool *wp) {
     while (!list_empty(&wp->owned)) {
         struct slab *slab = list_entry(wp->owned.next, struct slab, owned);
         if (!list_empty(&slab->listed)) unlist(wp, slab);
-        hak_shared_pool_orphan(slab);
+        orphan(wp, slab);
     }
     /* Notes about slabs that were just given up are handed on: this thread may not come back. */
     hak_warm_pool_collect(wp);

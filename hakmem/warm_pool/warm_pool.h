@@ -11,6 +11,7 @@
 struct warm_class {
     struct list slabs; /* with free blocks; the one in use first */
     uint32_t count;
+    uint32_t owned;    /* all of this thread with blocks outside */
     uint32_t prefill;  /* slabs to take ahead at the next miss: grows while misses follow closely */
     uint64_t requests; /* of slabs; hits + misses */
     uint64_t hits, misses, prefilled;

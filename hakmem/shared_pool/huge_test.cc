@@ -1,0 +1,161 @@
+/* Huge pages where a heap grows: which superslabs get them, and when they end. */
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "hakmem/config/options.h"
+#include "hakmem/os_backend/os_backend.h"
+#include "hakmem/shared_pool/shared_pool.h"
+#include "hakmem/size_class/size_class.h"
+
+namespace {
+
+constexpr size_t kHeapSlabs = HUGE_HEAP_BYTES / SLAB_BYTES;
+const unsigned kSmall = size_class_of(200);
+
+/* What the kernel was told of the mapping that `address` lies in: "rd wr mr ... hg". */
+std::string FlagsOf(const void *address) {
+    std::ifstream smaps("/proc/self/smaps");
+    auto at = reinterpret_cast<uintptr_t>(address);
+    bool here = false;
+    for (std::string line; std::getline(smaps, line);) {
+        uintptr_t from = 0, to = 0;
+        char dash = 0;
+        std::istringstream range(line);
+        if (range >> std::hex >> from >> dash >> to && dash == '-') here = from <= at && at < to;
+        if (here && line.rfind("VmFlags:", 0) == 0) return line + " ";
+    }
+    return "";
+}
+bool AsksForHuge(const slab *s) { return FlagsOf(slab_base(s)).find(" hg ") != std::string::npos; }
+
+size_t ResidentPages(const superslab *ss) {
+    std::vector<unsigned char> pages(SUPERSLAB_BYTES / 4096);
+    EXPECT_EQ(mincore(ss->base, SUPERSLAB_BYTES, pages.data()), 0);
+    size_t n = 0;
+    for (unsigned char page : pages) n += page & 1;
+    return n;
+}
+
+class Huge : public testing::Test {
+  protected:
+    void SetUp() override {
+        hak_shared_pool_trim(0);
+        if (!hak_os_has_huge()) GTEST_SKIP() << "the kernel gives no transparent huge pages";
+    }
+    void TearDown() override {
+        hak_os_set_fault(nullptr);
+        Drop(0);
+        hak_shared_pool_trim(0);
+        EXPECT_TRUE(hak_shared_pool_agrees());
+    }
+    slab *Take(unsigned c, bool grows) {
+        slab *s = hak_shared_pool_take(c, &owner_, grows);
+        EXPECT_NE(s, nullptr);
+        slabs_.push_back(s);
+        return s;
+    }
+    void Grow(size_t slabs) {
+        while (slabs_.size() < slabs) Take(kSmall, true);
+    }
+    /* Gives back all slabs from number `keep` on, the newest first. */
+    void Drop(size_t keep) {
+        while (slabs_.size() > keep) {
+            hak_shared_pool_give_empty(slabs_.back());
+            slabs_.pop_back();
+        }
+    }
+    static uint64_t ResidentBytes() {
+        shared_pool_stats s;
+        hak_shared_pool_stats(&s);
+        return s.resident_bytes;
+    }
+
+    std::vector<slab *> slabs_;
+    slab_owner owner_ = {};
+};
+
+TEST_F(Huge, ASmallHeapHasNone) {
+    Grow(kHeapSlabs);
+    for (slab *s : slabs_) EXPECT_FALSE(slab_superslab(s)->huge);
+    EXPECT_FALSE(AsksForHuge(slabs_.back()));
+}
+
+TEST_F(Huge, ALargeHeapGrowsByWholeSuperslabs) {
+    Grow(kHeapSlabs);
+    uint64_t before = ResidentBytes();
+    slab *s = Take(kSmall, true);
+    EXPECT_TRUE(slab_superslab(s)->huge);
+    EXPECT_TRUE(AsksForHuge(s));
+    EXPECT_EQ(ResidentBytes(), before + SUPERSLAB_BYTES);
+    /* The rest of it serves first, whoever asks. */
+    EXPECT_EQ(slab_superslab(Take(size_class_of(48 * KiB), false)), slab_superslab(s));
+    EXPECT_TRUE(hak_shared_pool_agrees());
+}
+
+TEST_F(Huge, NotForWhoeverMayTouchLittle) {
+    Grow(kHeapSlabs);
+    EXPECT_FALSE(slab_superslab(Take(kSmall, false))->huge);
+    Drop(kHeapSlabs);
+    hak_shared_pool_trim(0);
+    EXPECT_FALSE(slab_superslab(Take(size_class_of(HUGE_BLOCK_MAX + 1), true))->huge);
+    Drop(kHeapSlabs);
+    hak_shared_pool_trim(0);
+    EXPECT_TRUE(slab_superslab(Take(size_class_of(HUGE_BLOCK_MAX), true))->huge);
+}
+
+TEST_F(Huge, WhatWasHugeAndGoesToAnotherUseIsSoNoLonger) {
+    Grow(kHeapSlabs);
+    superslab *ss = slab_superslab(Take(kSmall, true));
+    Drop(kHeapSlabs);
+    hak_shared_pool_trim(0); /* as a whole: it stays huge */
+    EXPECT_TRUE(ss->huge);
+    EXPECT_EQ(slab_superslab(Take(kSmall, false)), ss);
+    EXPECT_FALSE(ss->huge);
+    EXPECT_FALSE(AsksForHuge(slabs_.back()));
+}
+
+TEST_F(Huge, APartThatGoesBackComesFreeAndTheRestStays) {
+    Grow(kHeapSlabs);
+    slab *s = Take(kSmall, true);
+    std::memset(slab_base(s), 0x5a, SLAB_BYTES);
+    EXPECT_GT(hak_shared_pool_trim(0), SUPERSLAB_BYTES / 2);
+    EXPECT_FALSE(slab_superslab(s)->huge);
+    EXPECT_FALSE(AsksForHuge(s));
+    EXPECT_EQ(ResidentPages(slab_superslab(s)), SLAB_BYTES / 4096);
+    for (size_t i = 0; i < SLAB_BYTES; i++) ASSERT_EQ(slab_base(s)[i], 0x5a);
+    /* What is taken there again are small pages. */
+    slab *next = Take(kSmall, true);
+    EXPECT_EQ(slab_superslab(next), slab_superslab(s));
+    *slab_base(next) = 1;
+    EXPECT_LE(ResidentPages(slab_superslab(s)), SLAB_BYTES / 4096 + 1);
+}
+
+TEST_F(Huge, AreNotCountedWhereTheKernelRefuses) {
+    Grow(kHeapSlabs);
+    hak_os_set_fault([](os_call call) { return call == OS_HUGE; });
+    uint64_t before = ResidentBytes();
+    slab *s = Take(kSmall, true);
+    EXPECT_FALSE(slab_superslab(s)->huge);
+    EXPECT_EQ(ResidentBytes(), before + SLAB_BYTES);
+}
+
+TEST_F(Huge, TheOptionsDecide) {
+    options saved = hak_options;
+    for (thp choice : {THP_NEVER, THP_ALWAYS}) {
+        hak_options.thp = choice;
+        EXPECT_FALSE(hak_os_has_huge());
+    }
+    hak_options = saved;
+    hak_options.hugetlb = 1;
+    EXPECT_FALSE(hak_os_has_huge());
+    hak_options = saved;
+    EXPECT_TRUE(hak_os_has_huge());
+}
+
+} // namespace

@@ -10,7 +10,6 @@
 #include "hakmem/hakmem.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
 #include "hakmem/base/misuse.h"
@@ -78,7 +77,7 @@ static size_t needed(size_t size, size_t align) {
 
 /* Everything that is free goes back. */
 static void give_all_back(size_t bytes) {
-    while (hak_front_tend(UINT_MAX)) continue;
+    while (hak_front_tend(UINT32_MAX)) continue;
     hak_front_drain_transfer();
     hak_front_flush();
     hak_large_trim(0);
@@ -429,8 +428,7 @@ static HAK_NOINLINE void *realloc_slow(void *block, size_t size) {
 /* The same in a slab of several units. */
 static HAK_NOINLINE void *realloc_in_run(void *block, uint32_t word, size_t size) {
     const struct lists *lists = hak_front.lists;
-    const struct list_pair *list =
-        (const struct list_pair *)((char *)&lists->none + (word & 0xffff));
+    const struct list_pair *list = (struct list_pair *)((char *)&lists->none + (word & 0xffff));
     bool live = !HAK_CHECKS || (starts_medium(list, block, word) && !block_may_be_marked(block));
     if (HAK_UNLIKELY(!live)) return realloc_slow(block, size);
     size_t bytes = hak_size_class[word_class(word)].block_bytes;
@@ -473,7 +471,7 @@ bool hak_trim(size_t keep) {
     watch_silence(true);
     uint64_t before = hak_os_purged_bytes();
     hak_reclaim_begin();
-    while (hak_front_tend(UINT_MAX)) continue;
+    while (hak_front_tend(UINT32_MAX)) continue;
     hak_front_drain_transfer();
     hak_front_flush();
     hak_large_trim(keep);

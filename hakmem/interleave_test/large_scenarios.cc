@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "hakmem/base/clock.h"
 #include "hakmem/config/options.h"
 #include "hakmem/interleave_test/explorer.h"
 #include "hakmem/interleave_test/fake_os.h"
@@ -49,6 +50,21 @@ TEST(Large, ARecordIsTakenOnce) {
                 FreeLarge(a);
                 blocks[2] = AllocLarge();
             },
+        },
+        [] {
+            for (void *block : blocks) FreeLarge(block);
+        },
+    });
+}
+
+/* Nobody has made a record yet. */
+TEST(Large, TheFirstRecordsLieInOneChunk) {
+    static void *blocks[2];
+    Explore({
+        [] {},
+        {
+            [] { blocks[0] = AllocLarge(); },
+            [] { blocks[1] = AllocLarge(); },
         },
         [] {
             for (void *block : blocks) FreeLarge(block);
@@ -163,6 +179,28 @@ TEST(LargeCache, AKeptMappingIsTakenOrTrimmed) {
         },
         CheckCache,
         2,
+    });
+}
+
+/* At the second of two ticks nothing would have been used since the first. */
+TEST(LargeCache, ATickOfTwoThreadsIsOne) {
+    static uint64_t now;
+    auto tick = [] { hak_large_tick(now); };
+    Explore({
+        [] {
+            Begin(1);
+            now = clock_ms() + 10 * LARGE_TICK_MS; /* before what a free finds */
+            hak_large_tick(now);
+            Give(Take());
+            now += LARGE_TICK_MS;
+        },
+        {tick, tick},
+        [] {
+            large_stats stats;
+            hak_large_stats(&stats);
+            REQUIRE(stats.kept_bytes == kLargeBytes);
+            CheckCache();
+        },
     });
 }
 

@@ -53,7 +53,7 @@ TEST_F(Budget, LosesNothingBesideOtherThreads) {
             threads.emplace_back([&] {
                 ready++;
                 while (ready < 4) std::this_thread::yield();
-                for (int i = 0; i < 500000; i++) {
+                for (int i = 0; i < 200000; i++) {
                     if (!hak_budget_take(1)) continue;
                     size_t now = hak_budget_used();
                     if (now > most) most = now;

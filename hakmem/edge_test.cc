@@ -15,6 +15,24 @@
 
 namespace {
 
+/* From before hakmem reads its options, when no mode holds yet. */
+void *early[4];
+__attribute__((constructor(101))) void allocate_early() {
+    size_t size = 100;
+    for (void *&block : early) block = hak_malloc(size *= 20);
+}
+
+TEST(Edge, BlocksFromBeforeTheOptionsAreAsAnyOther) {
+    for (void *&block : early) {
+        memset(block, 1, hak_usable_size(block));
+        size_t usable = hak_usable_size(block);
+        block = hak_realloc(block, 2 * usable);
+        ASSERT_NE(block, nullptr);
+        memset(block, 1, hak_usable_size(block));
+        hak_free(block);
+    }
+}
+
 constexpr size_t kMiB = 1 << 20;
 
 /* Threads that have a heap. */

@@ -107,10 +107,10 @@ TEST(ReportDeathTest, WhatIsNoBlockIsNotFreed) {
         expect_report(line, [=] { hak_free(make()); });
         expect_report(line, [=] { hak_free_sized(make(), 48); });
         expect_report(line, [=] { hak_free_aligned_sized(make(), 16, 48); });
-        expect_report(line, [=] { hot_delete_sized(make(), 40); });
-        expect_report(line, [=] { hot_delete_sized(make(), 20 * KiB); });
-        expect_report(line, [=] { hak_delete_aligned(make(), 16); });
-        expect_report(line, [=] { hak_delete_aligned_sized(make(), 48, 16); });
+        expect_report(line, [=] { hot_delete_sized(make(), 40, KIND_NEW); });
+        expect_report(line, [=] { hot_delete_sized(make(), 20 * KiB, KIND_NEW); });
+        expect_report(line, [=] { hak_delete_aligned(make(), 16, KIND_NEW); });
+        expect_report(line, [=] { hak_delete_aligned_sized(make(), 48, 16, KIND_NEW); });
     });
 }
 
@@ -129,16 +129,16 @@ TEST(ReportDeathTest, AWrongSizeOrAlignmentLeavesTheBlock) {
         leaves("^hakmem: wrong size in free_sized: ", size,
                [=](void *b) { hak_free_sized(b, size + 4 * MiB); });
         leaves("^hakmem: wrong size in operator delete: ", size,
-               [=](void *b) { hot_delete_sized(b, size + 4 * MiB); });
+               [=](void *b) { hot_delete_sized(b, size + 4 * MiB, KIND_NEW); });
         leaves("^hakmem: wrong size in operator delete: ", size,
-               [=](void *b) { hak_delete_aligned_sized(b, size + 4 * MiB, 16); });
+               [=](void *b) { hak_delete_aligned_sized(b, size + 4 * MiB, 16, KIND_NEW); });
         leaves("^hakmem: wrong alignment in operator delete: ", size,
-               [=](void *b) { hak_delete_aligned_sized(b, size, size_t{1} << 46); });
+               [=](void *b) { hak_delete_aligned_sized(b, size, size_t{1} << 46, KIND_NEW); });
         leaves("^hakmem: wrong alignment in operator delete: ", size,
-               [=](void *b) { hak_delete_aligned(b, 3); });
+               [=](void *b) { hak_delete_aligned(b, 3, KIND_NEW); });
     }
     leaves("^hakmem: wrong size in operator delete: ", 48,
-           [](void *b) { hot_delete_sized(b, 100); });
+           [](void *b) { hot_delete_sized(b, 100, KIND_NEW); });
 }
 
 /* What was written is more than any class rounds up by, once a block that shrank stayed. */
@@ -172,19 +172,19 @@ TEST(ReportDeathTest, TheHandlerIsNotCalledInItselfAndErrnoStays) {
 }
 
 TEST(Delete, OfEverySizeAndAlignmentFrees) {
-    hot_delete_sized(nullptr, 48);
-    hak_delete_sized(nullptr, 48);
-    hak_delete_aligned(nullptr, 16);
-    hak_delete_aligned_sized(nullptr, 48, 16);
+    hot_delete_sized(nullptr, 48, KIND_NEW);
+    hak_delete_sized(nullptr, 48, KIND_NEW);
+    hak_delete_aligned(nullptr, 16, KIND_NEW);
+    hak_delete_aligned_sized(nullptr, 48, 16, KIND_NEW);
     hak_stats before = {}, after = {};
     before.size = after.size = sizeof(before);
     ASSERT_TRUE(hak_stats_get(&before));
     for (size_t size = 0; size < 3 * MiB; size += size / 7 + 1) {
-        hot_delete_sized(hak_malloc(size), size);
-        hak_delete_sized(hak_malloc(size), size);
+        hot_delete_sized(hak_malloc(size), size, KIND_NEW);
+        hak_delete_sized(hak_malloc(size), size, KIND_NEW);
         for (size_t alignment = 16; alignment <= 64 * KiB; alignment *= 4) {
-            hak_delete_aligned(hak_aligned_alloc(alignment, size), alignment);
-            hak_delete_aligned_sized(hak_aligned_alloc(alignment, size), size, alignment);
+            hak_delete_aligned(hak_aligned_alloc(alignment, size), alignment, KIND_NEW);
+            hak_delete_aligned_sized(hak_aligned_alloc(alignment, size), size, alignment, KIND_NEW);
         }
     }
     ASSERT_TRUE(hak_stats_get(&after));

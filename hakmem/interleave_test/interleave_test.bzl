@@ -42,6 +42,7 @@ HEADERS = [
     "//hakmem/base:lock.h",
     "//hakmem/base:memcheck.h",
     "//hakmem/base:misuse.h",
+    "//hakmem/base:random.h",
     "//hakmem/base:reclaim.h",
     "//hakmem/base:text.h",
     "//hakmem/base:watch.h",

@@ -7,6 +7,7 @@
 #include "hakmem/hakmem.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/registry/registry.h"
+#include "hakmem/slab/slab.h"
 
 namespace {
 
@@ -53,7 +54,7 @@ TEST(GiveBack, BlocksAmongPagesThatWentAreFreedOnce) {
     for (void *block : freed) {
         if (!word_is_checked(registry_word(block))) continue;
         checked++;
-        if (static_cast<uint64_t *>(block)[1] == 0) again = block; /* its mark went */
+        if (block_read_mark(block) == 0) again = block; /* its mark went */
     }
     ASSERT_NE(again, nullptr);
     EXPECT_GT(checked, freed.size() / 2);

@@ -10,6 +10,7 @@
 #include "hakmem/interleave_test/fake_os.h"
 #include "hakmem/interleave_test/world.h"
 #include "hakmem/large/large.h"
+#include "hakmem/os_backend/budget.h"
 
 namespace interleave {
 namespace {
@@ -89,6 +90,31 @@ TEST(Large, ADoubleFreeIsSeen) {
     };
     s.misuse_ends_it = true;
     Explore(s);
+}
+
+/* ---- What is counted against the limit ---- */
+
+TEST(Budget, TheLastByteIsTakenOnce) {
+    static bool taken[2];
+    static size_t before;
+    Explore({
+        [] {
+            before = hak_budget_used();
+            hak_budget_set_limit(before + 1);
+        },
+        {
+            [] { taken[0] = hak_budget_take(1); },
+            [] {
+                hak_budget_add(5);
+                hak_budget_give(5);
+                taken[1] = hak_budget_take(1);
+            },
+        },
+        [] {
+            REQUIRE(!(taken[0] && taken[1]));
+            REQUIRE(hak_budget_used() == before + taken[0] + taken[1]);
+        },
+    });
 }
 
 /* ---- The cache ---- */

@@ -2,8 +2,10 @@
  * life and of no slab that a fork may have torn. */
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <vector>
 
+#include "hakmem/base/misuse.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/registry/registry.h"
 #include "hakmem/slab/slab.h"
@@ -97,6 +99,58 @@ TEST_F(Marks, DoNotComeBackToWhatWasWrittenTo) {
     static_cast<int *>(blocks[2])[0] = 0;
     give(s, blocks[0]);
     hak_slab_uncarve(s);
+}
+
+/* In a process that goes on after a misuse, which it reports as `line`. */
+template <typename Body> void expect_report(const char *line, Body body) {
+    EXPECT_EXIT(
+        {
+            hak_misuse_set_policy(nullptr, true, false);
+            body();
+            _Exit(testing::Test::HasFailure() ? 1 : 0);
+        },
+        testing::ExitedWithCode(0), line);
+}
+
+TEST_F(Marks, ABlockWithoutOneStaysOutForEver) {
+    expect_report("^hakmem: corrupted free block: ", [this] {
+        slab *s = carve();
+        std::vector<void *> blocks = take(s, 3);
+        give(s, blocks[1]);
+        *block_cookie(blocks[1]) ^= 1;
+        EXPECT_EQ(take(s, 1).size(), 1u);
+        EXPECT_EQ(s->out, 4);
+        EXPECT_TRUE(hak_slab_agrees(s));
+    });
+}
+
+TEST_F(Marks, OfAListAreLookedAt) {
+    slab *s = carve();
+    std::vector<void *> blocks = take(s, 3);
+    for (size_t i = 0; i < 3; i++) block_link(blocks[i], i < 2 ? blocks[i + 1] : nullptr, kCookie);
+    *block_cookie(blocks[1]) ^= 1;
+    size_t count = 0;
+    slab_result result;
+    EXPECT_EQ(hak_slab_give_list(s, blocks[0], &count, kCookie, &result), blocks[1]);
+    EXPECT_EQ(result, SLAB_CORRUPTED);
+    EXPECT_EQ(count, 1u);
+    EXPECT_TRUE(hak_slab_agrees(s));
+}
+
+TEST_F(Marks, ABlockThatCameBackTwiceCountsOnce) {
+    expect_report("^hakmem: double free: ", [this] {
+        slab *s = carve();
+        std::vector<void *> blocks = take(s, 3);
+        unsigned w;
+        uint64_t bit;
+        ASSERT_EQ(hak_slab_find(s, blocks[1], &w, &bit), SLAB_OK);
+        ss_->remote_bits[0][w] |= bit;
+        ss_->free_bits[0][w] |= bit; /* as if both had found it live */
+        s->out--;
+        EXPECT_EQ(hak_slab_collect(s), 0u);
+        EXPECT_EQ(s->out, 2);
+        EXPECT_TRUE(hak_slab_agrees(s));
+    });
 }
 
 TEST_F(Marks, EndWithTheBlocks) {

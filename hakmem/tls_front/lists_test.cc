@@ -176,6 +176,18 @@ TEST(Lists, AFreeAsideOfWhatIsNoBlockIsReported) {
     });
 }
 
+TEST(Lists, AFreeAsideOfABlockInAListIsReported) {
+    expect_report("^hakmem: double free: [^\n]*\n$", [](heap *) {
+        warm_up(kClass);
+        void *block = allocate(kClass), *kept = allocate(kClass);
+        slab *of_both = hak_slab_of(kept);
+        give(block);
+        unsigned before = hak_slab_count_free(of_both);
+        hak_front_free_aside(block);
+        EXPECT_EQ(hak_slab_count_free(of_both), before);
+    });
+}
+
 TEST(Lists, SafeModeHidesThemFromTheHotPath) {
     std::thread([] {
         hak_front_apply_mode(); /* without a heap there is nothing to hide */
@@ -391,8 +403,8 @@ TEST(Lists, AFlushKeepsNoSlab) {
 
 /* Looks at the clock, by calls that take the slow path. */
 void look_at_the_clock() {
-    constexpr unsigned kRare = 40;
-    for (int i = 0; i < 2 * FRONT_LOOK_CALLS; i++) give(allocate(kRare));
+    /* Of runs: they take no empty slab. */
+    for (int i = 0; i < 2 * FRONT_LOOK_CALLS; i++) give(allocate(kRun));
 }
 
 TEST(Lists, AChainThatNobodyWantsGoesBackAsTimePasses) {
@@ -435,7 +447,8 @@ TEST(Lists, AnEmptySlabThatIsNotUsedGoesBackAsTimePasses) {
 TEST(Lists, WhatOthersFreedIsCollectedAsTimePasses) {
     std::thread([] {
         ASSERT_TRUE(hak_front_start());
-        void *block = allocate(kClass), *kept = allocate(kClass);
+        /* What is at hand needs no look at what others freed. */
+        void *block = allocate(kClass), *kept = allocate(kClass), *run = allocate(kRun);
         slab *s = hak_slab_of(block);
         EXPECT_EQ(hak_slab_give_remote(block), SLAB_OK);
         unsigned out = s->out;
@@ -444,6 +457,7 @@ TEST(Lists, WhatOthersFreedIsCollectedAsTimePasses) {
             look_at_the_clock();
         }
         EXPECT_EQ(s->out, out - 1);
+        give(run);
         give(kept);
         hak_front_end();
     }).join();

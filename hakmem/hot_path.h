@@ -8,6 +8,9 @@
 #include "hakmem/guard/guard.h"
 #include "hakmem/tls_front/tls_front.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
 /* Any size, when the hot path has no block for it. NULL and ENOMEM. */
 void *hak_malloc_slow(size_t size);
 /* Any pointer that the hot path refused, and its word. */
@@ -22,6 +25,9 @@ void hak_delete_aligned_sized(void *block, size_t size, size_t alignment, enum b
 /* As hak_free_slow, of operator delete; `size`: what it was told, or NO_SIZE. */
 #define NO_SIZE SIZE_MAX
 void hak_delete_slow(void *block, uint32_t word, enum block_kind kind, size_t size);
+#ifdef __cplusplus
+}
+#endif
 
 /* A block of the thread's list; NULL: there is none, or no list for the size. */
 HAK_INLINE void *hot_take(size_t size) {

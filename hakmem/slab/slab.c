@@ -147,7 +147,7 @@ void hak_slab_keep_marks(struct slab *slab) {
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
     for (unsigned i = 0; i < slab->high; i++, block += bytes) {
         bool free = (load_relaxed(&bits[i / 64]) >> i % 64 & 1) != 0;
-        if (free && *block_cookie(block) == 0) return;
+        if (free && block_read_mark(block) == 0) return;
     }
     set_words(slab, slab->class_index, 0);
     slab->checked = false;

@@ -3,6 +3,7 @@
  * weak references. Without one, a failing operator new returns NULL. */
 #include "hakmem/override_cxx.h"
 
+#include "hakmem/base/watch.h"
 #include "hakmem/guarded.h"
 #include "hakmem/hakmem.h"
 #include "hakmem/hot_path.h"
@@ -36,7 +37,7 @@ static HAK_NOINLINE void *allocate_or_handle(size_t align, size_t size, bool may
 
 static HAK_NOINLINE void *allocate_kind(size_t align, size_t size, bool may_throw,
                                         enum block_kind kind) {
-    if (guard_is_on()) {
+    if (guard_is_on() && !watch_may_be_on()) {
         bool throws = may_throw || !_ZSt17__throw_bad_allocv;
         return hak_guarded_new(align, size, kind, throws ? hak_new_or_throw : hak_new_or_null);
     }

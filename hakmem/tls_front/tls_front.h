@@ -43,7 +43,7 @@ struct list_use {
     uint16_t batch; /* blocks that a cold class takes from its slab next time */
     uint8_t rested; /* sweeps that found the class as the one before had left it */
     uint8_t last;   /* how blocks last went past the lists: enum flow */
-    uint8_t frees;  /* of the cold class, since the last sweep */
+    uint8_t frees;  /* of the cold class, since blocks last came in, or the last sweep */
 };
 
 /* In from behind the lists, out to slabs, over to other threads. */

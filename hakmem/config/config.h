@@ -92,13 +92,12 @@
 #define STOCK_SLABS 32
 
 /* Resident bytes of empty slabs that the shared pool keeps, the stock's included. Where purged
- * slabs are wanted back it keeps so much more, up to the second number; four times that where eight
- * times it was wanted back without a pause, and so on: never more than half of what was wanted
- * back; and half less of what lies unused from second to second. When no empty slab was wanted for
- * some seconds all that halves each second, down to the last. */
+ * slabs are wanted back it keeps so much more, up to the second number; four times that after each
+ * second but the first in which that goes on, without a pause; and half less of what lies unused
+ * from second to second. When no empty slab was wanted for some seconds all that halves each
+ * second, down to the last. */
 #define RESIDENT_FREE_BYTES (8 * MiB)
 #define RESIDENT_EXTRA_BYTES (8 * MiB)
-#define RESIDENT_EXTRA_SHARE 2
 #define RESIDENT_QUIET 2
 /* Longer than this without a tick, and what went on before is over. */
 #define PAUSE_MS 400
@@ -109,7 +108,7 @@
 #define HUGE_CLASS_SLABS 8
 #define HUGE_HEAP_BYTES (20 * MiB)
 #define HUGE_BLOCK_MAX (64 * KiB) /* larger ones leave whole pages of theirs untouched */
-/* Beyond the bound, for runs that are not whole superslabs: until the next tick. */
+/* Beyond the bound, for parts of superslabs of huge pages: until the next tick. */
 #define RESIDENT_SLACK_BYTES (8 * MiB)
 /* Units that a tick purges: a call that only wanted a block must not wait for more. */
 #define PURGE_TICK_UNITS 128

@@ -23,7 +23,8 @@ struct purge_policy {
     size_t purged;      /* units purged in this second */
     size_t refaulted;   /* of these: wanted again */
     size_t extra;       /* units that are kept beyond the base, as purged ones were wanted back */
-    size_t wanted_back; /* units refaulted since the last pause; an eighth fades each second */
+    bool backed_off;    /* in this second */
+    unsigned busy;      /* seconds, nearly in a row, in which that was so */
     size_t lowest;      /* fewest resident unused units in this second */
     uint64_t purged_ms; /* when a purge was last done */
     uint64_t ticked_ms; /* when hak_purge_tick was last called */

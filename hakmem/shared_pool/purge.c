@@ -15,7 +15,8 @@ static void seconds_pass(struct purge_policy *p, uint64_t seconds) {
     /* What lay unused all the time beyond the base is not needed: half of it goes. */
     size_t unused = p->lowest > BASE_UNITS ? (p->lowest - BASE_UNITS) / 2 : 0;
     p->extra -= unused < p->extra ? unused : p->extra;
-    p->wanted_back -= n < 8 ? p->wanted_back / 8 * n : p->wanted_back;
+    p->busy = p->backed_off ? p->busy + 1 : p->busy >> n;
+    p->backed_off = false;
     p->lowest = hak_pool.all.resident_free;
     p->purged = p->refaulted = 0;
     p->quiet = load_relaxed(&p->wanted) ? 0 : p->quiet + n;
@@ -23,21 +24,20 @@ static void seconds_pass(struct purge_policy *p, uint64_t seconds) {
 }
 
 /* More is kept from now on by what was wanted back. A burst and then silence must not leave much
- * behind, as nobody may ever come to look: four times as much only where four times as much was
- * wanted back, without a pause. */
+ * behind, as nobody may ever come to look: four times as much only where it goes on for seconds. */
 static void back_off(struct purge_policy *p) {
-    size_t most = RESIDENT_EXTRA_BYTES / SLAB_BYTES;
-    p->wanted_back += p->refaulted;
-    while (most * RESIDENT_EXTRA_SHARE * 4 <= p->wanted_back) most *= 4;
+    unsigned on = p->busy < 2 ? 0 : p->busy < 9 ? p->busy - 1 : 8;
+    size_t most = RESIDENT_EXTRA_BYTES / SLAB_BYTES << 2 * on;
     if (p->extra < most)
         p->extra += p->refaulted < most - p->extra ? p->refaulted : most - p->extra;
+    p->backed_off = true;
     p->purged = p->refaulted = 0;
 }
 
 void hak_purge_tick(uint64_t now) {
     struct purge_policy *p = &hak_pool.policy;
     /* Nobody came for a while: what comes now does not go on, it begins. */
-    if ((int64_t)(now - p->ticked_ms) > PAUSE_MS) p->wanted_back = 0;
+    if ((int64_t)(now - p->ticked_ms) > PAUSE_MS) p->busy = 0;
     if ((int64_t)(now - p->ticked_ms) > 0) p->ticked_ms = now;
     /* A superslab's worth of purges, and a tenth wanted back: that is not worth waiting for the
      * second to end. */
@@ -75,9 +75,8 @@ static size_t resident_bound(void) {
     return units > stocked ? units - stocked : 0;
 }
 
-/* The superslab whose pages go next; NULL when none must. Those of a part of one go only beyond
- * `slack` more units: the rest may soon be free, too, and whole superslabs go and come back for
- * less. */
+/* The superslab whose pages go next; NULL when none must. A part of one with huge pages goes only
+ * beyond `slack` more units: the rest may soon be free, too, and goes and comes back for less. */
 static struct superslab *candidate(size_t keep, size_t slack, uint64_t now) {
     struct superslabs *all = &hak_pool.all;
     if (!list_empty(&all->cache)) {
@@ -91,9 +90,10 @@ static struct superslab *candidate(size_t keep, size_t slack, uint64_t now) {
             hak_options.ss_lazy_zero;
         if (over || all->resident_free > keep) return oldest;
     }
-    if (all->resident_free <= keep + slack || all->resident_runs >> 1 == 0) return NULL;
-    unsigned bucket = log2_floor(all->resident_runs);
-    return list_entry(all->by_resident_run[bucket].prev, struct superslab, by_resident_run);
+    if (all->resident_free <= keep || all->resident_runs >> 1 == 0) return NULL;
+    struct list *longest = &all->by_resident_run[log2_floor(all->resident_runs)];
+    struct superslab *ss = list_entry(longest->prev, struct superslab, by_resident_run);
+    return ss->huge && all->resident_free <= keep + slack ? NULL : ss;
 }
 
 /* Purges the longest resident unused run of `ss`. The lock is given up meanwhile: the run is
@@ -156,10 +156,8 @@ static size_t unmap_dropped(void) {
     return bytes;
 }
 
-/* Parts of superslabs wait for the tick, within bounds. */
-static size_t slack(void) {
-    return hak_pool.policy.scarce ? 0 : RESIDENT_SLACK_BYTES / SLAB_BYTES;
-}
+/* Parts of huge pages wait for the tick, within bounds. */
+static size_t slack(void) { return hak_pool.policy.scarce ? 0 : RESIDENT_SLACK_BYTES / SLAB_BYTES; }
 
 /* More is resident than the policy keeps. */
 static bool is_above_bound(uint64_t now) {

@@ -69,33 +69,49 @@ static HAK_NOINLINE void *realloc_slow(void *block, size_t size) {
     return moved;
 }
 
-/* The same in a slab of several units. */
-static HAK_NOINLINE void *realloc_in_run(void *block, uint32_t word, size_t size) {
-    const struct lists *lists = hak_front.lists;
-    const struct list_pair *list =
-        (const struct list_pair *)((char *)&lists->none + (word & 0xffff));
-    bool live = !HAK_CHECKS || (starts_medium(list, block, word) && !block_may_be_marked(block));
+/* A block that stays, in a slab of several units. */
+static HAK_NOINLINE void *realloc_in_run(void *block, size_t size) {
+    struct slab *slab = hak_slab_of(block);
+    unsigned w;
+    uint64_t bit;
+    bool live = slab != NULL && hak_slab_find(slab, block, &w, &bit) == SLAB_OK &&
+                !hak_slab_has(slab, w, bit) && !(HAK_CHECKS && block_may_be_marked(block));
     if (HAK_UNLIKELY(!live)) return realloc_slow(block, size);
-    size_t bytes = hak_size_class[word_class(word)].block_bytes;
+    size_t bytes = hak_size_class[load_relaxed(&slab->class_index)].block_bytes;
     if (!stays(size, bytes)) return realloc_slow(block, size);
     note_size(size, bytes);
     return block;
 }
 
-/* The commonest reason first: a block that stays, of which no more is asked than free asks. What
- * looks like a mistake, or has no lists to ask, is looked at in realloc_slow. */
+/* The block of class `c`, in a slab of one unit, is the program's: neither marked nor in its slab.
+ * The slab's bits tell where the mark was written over, or never was one. */
+HAK_INLINE bool is_live(const void *block, unsigned c) {
+    if (!HAK_CHECKS) return true;
+    if (HAK_UNLIKELY(block_may_be_marked(block))) return false;
+    const struct superslab *ss = registry_record_of_slab(block);
+    size_t unit = (uintptr_t)block >> SLAB_SHIFT & (SLABS_PER_SUPERSLAB - 1);
+    uint32_t index = size_class_index(c, (uintptr_t)block & (SLAB_BYTES - 1));
+    uint64_t free = load_relaxed(&ss->free_bits[unit][index / 64]) |
+                    load_relaxed(&ss->remote_bits[unit][index / 64]);
+    return (free >> index % 64 & 1) == 0;
+}
+
+/* The commonest reason first: a block that stays. What looks like a mistake, or has no lists to
+ * ask, is looked at in realloc_slow. */
 void *hak_realloc(void *block, size_t size) {
     struct lists *lists = hak_front.lists;
     uint32_t word = registry_word(block);
     if (HAK_UNLIKELY(word >= lists->end)) {
         bool run = (word & (WORD_LARGE | WORD_RUN | WORD_CHECKED)) == WORD_RUN && lists->end != 0;
-        return run ? realloc_in_run(block, word, size) : realloc_slow(block, size);
+        return run ? realloc_in_run(block, size) : realloc_slow(block, size);
     }
     const struct list_pair *list = (struct list_pair *)((char *)&lists->none + word);
-    bool live = HAK_CHECKS ? starts_block(list, block) && !block_may_be_marked(block) : word != 0;
-    if (HAK_UNLIKELY(!live)) return realloc_slow(block, size);
-    size_t bytes = hak_size_class[word_class(word)].block_bytes;
-    if (!stays(size, bytes)) return realloc_slow(block, size);
+    if (HAK_UNLIKELY(HAK_CHECKS ? !starts_block(list, block) : word == 0)) {
+        return realloc_slow(block, size);
+    }
+    unsigned c = word_class(word);
+    size_t bytes = hak_size_class[c].block_bytes;
+    if (!stays(size, bytes) || HAK_UNLIKELY(!is_live(block, c))) return realloc_slow(block, size);
     note_size(size, bytes);
     return block;
 }

@@ -71,6 +71,18 @@ template <typename Body> void for_all_that_is_dead(Body body) {
         {[] { return freed_block(20 * KiB); }, "was freed before"},
         {[] { return listed_block(20 * KiB); }, "was freed before"},
         {[] { return freed_block(2 * MiB); }, "was freed before"},
+        {[] { /* back in its slab, its mark written over */
+              void *block = freed_block(48);
+              hak_thread_idle();
+              return std::memset(block, 0, 16);
+         },
+         "was freed before"},
+        {[] {
+             void *block = freed_block(20 * KiB);
+             hak_thread_idle();
+             return std::memset(block, 0, 16);
+         },
+         "was freed before"},
         {[] {
              void *block = freed_block(2 * MiB);
              hak_trim(0);

@@ -132,6 +132,7 @@ HAK_INLINE char *trailer_first_word(const struct guarded_block *g, uint64_t *our
 /* Sixteen bytes at once, as every processor of 64 bits compares them. */
 typedef uint64_t guard_vector __attribute__((vector_size(16), may_alias));
 typedef signed char guard_bytes __attribute__((vector_size(16)));
+typedef unsigned char guard_places __attribute__((vector_size(16)));
 #define GUARD_VECTOR(word) ((guard_vector){(word), (word)})
 
 /* Fills the slack of a fresh block, and more: nobody has written below it yet. The steps depend on
@@ -148,12 +149,14 @@ HAK_INLINE void trailer_put_canaries_ahead(const struct guarded_block *g) {
 HAK_INLINE bool trailer_window_is_whole(const struct guarded_block *g) {
     const char *end = trailer_slack_end(g), *at = end - g->window;
     signed char last = (signed char)(g->asked - (size_t)(at - g->start) - 1);
-    guard_bytes asked = {0}, here = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    guard_places here = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    guard_bytes asked = {0};
     guard_vector others = GUARD_VECTOR(0);
     asked += last;
-    for (; at != end; at += sizeof(guard_vector), here += (signed char)sizeof(here)) {
+    for (; at != end; at += sizeof(guard_vector), here += (unsigned char)sizeof(here)) {
         guard_vector written = *(const guard_vector *)(const void *)at;
-        others |= (written ^ GUARD_VECTOR(GUARD_CANARIES)) & (guard_vector)(here > asked);
+        others |=
+            (written ^ GUARD_VECTOR(GUARD_CANARIES)) & (guard_vector)((guard_bytes)here > asked);
     }
     return (others[0] | others[1]) == 0;
 }

@@ -80,4 +80,13 @@ HAK_INLINE uint32_t registry_word(const void *address) {
     return load_relaxed((uint32_t *)(biased + (a >> SLAB_SHIFT) * sizeof(uint32_t)));
 }
 
+/* The record of the superslab around an address in it. */
+HAK_INLINE void *registry_record_of_slab(const void *address) {
+    uintptr_t a = (uintptr_t)address, top = a >> LEAF_SHIFT;
+    uintptr_t bias = (top << (LEAF_SHIFT - SLAB_SHIFT)) * sizeof(uint32_t);
+    struct leaf *leaf = (struct leaf *)(load_relaxed(&hak_registry_top[top]) + bias);
+    /* Acquire pairs with hak_registry_set_record: the record's contents are seen. */
+    return load_acquire(&leaf->records[(a >> SUPERSLAB_SHIFT) & (LEAF_RECORDS - 1)]);
+}
+
 #endif

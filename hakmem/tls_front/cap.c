@@ -127,6 +127,7 @@ void hak_cap_cool(struct heap *heap, unsigned c) {
     struct list_use *use = &heap->use[c];
     if (list->cap != 0) set_cap(heap, c, 0);
     use->batch = 1;
+    use->frees = 0;
     list->cold = FRONT_COLD_TURNS;
     list->warming = true;
     use->last = FLOW_NONE;

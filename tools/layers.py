@@ -15,6 +15,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 QUERY = 'kind("cc_library rule", deps(//hakmem:hakmem)) intersect //hakmem/...'
+HEADER = "//hakmem:hakmem_h"
 STYLE = """  graph [ranksep=0.35, nodesep=0.3, bgcolor="white"];
   node [shape=box, style="rounded,filled", fillcolor="#eef3fa", color="#5b7aa6",
         fontname="Helvetica", fontsize=12];
@@ -28,12 +29,16 @@ def run(command, text=None):
 
 
 def edges_of(graph):
-    """Bazel's graph as pairs of layer names; //hakmem:hakmem is the API."""
+    """Bazel's graph as pairs of layer names; //hakmem:hakmem is the API.
+
+    The public header alone is no layer: the lowest ones name its errors.
+    """
     def name(label):
         package, _, target = label.lstrip("/").partition(":")
         return "API" if package == "hakmem" else target or package.rsplit("/", 1)[-1]
 
-    return [(name(a), name(b)) for a, b in re.findall(r'"([^"]+)" -> "([^"]+)"', graph)]
+    pairs = re.findall(r'"([^"]+)" -> "([^"]+)"', graph)
+    return [(name(a), name(b)) for a, b in pairs if HEADER not in (a, b)]
 
 
 def main():

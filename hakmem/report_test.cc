@@ -71,7 +71,8 @@ template <typename Body> void for_all_that_is_dead(Body body) {
         {[] { return freed_block(20 * KiB); }, "was freed before"},
         {[] { return listed_block(20 * KiB); }, "was freed before"},
         {[] { return freed_block(2 * MiB); }, "was freed before"},
-        {[] { /* back in its slab, its mark written over */
+#if !defined(__SANITIZE_ADDRESS__) /* which reports the write itself */
+        {[] {                      /* back in its slab, its mark written over */
               void *block = freed_block(48);
               hak_thread_idle();
               return std::memset(block, 0, 16);
@@ -83,6 +84,7 @@ template <typename Body> void for_all_that_is_dead(Body body) {
              return std::memset(block, 0, 16);
          },
          "was freed before"},
+#endif
         {[] {
              void *block = freed_block(2 * MiB);
              hak_trim(0);

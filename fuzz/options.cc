@@ -5,6 +5,8 @@
  * is one exactly for each value that was not taken as it stood. */
 #include "hakmem/config/options.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -21,8 +23,21 @@ struct Option {
     uint64_t min, max;
 };
 
-/* README.md's table. */
+struct Named {
+    const char *name;
+    uint64_t options::*value;
+    std::vector<std::string> names; /* of the values from 0 on */
+};
+
+/* README.md's table: numbers, words, and LIMIT, a size or a percentage. */
 const Option kOptions[] = {
+    {"QUARANTINE_KB", &options::quarantine_kb, 0, 1048576},
+    {"PURGE", &options::purge, 0, 1},
+    {"HUGETLB", &options::hugetlb, 0, 1},
+    {"MLOCK", &options::mlock, 0, 1},
+    {"NUMA", &options::numa, 0, 1},
+    {"MAINTENANCE", &options::maintenance, 0, 1},
+    {"MAINTENANCE_MS", &options::maintenance_ms, 100, 60000},
     {"ERROR_JSON", &options::error_json, 0, 1},
     {"STATS", &options::stats, 0, 1},
     {"WARM_POOL_STATS", &options::warm_pool_stats, 0, 1},
@@ -39,7 +54,14 @@ const Option kOptions[] = {
     {"SS_LAZY_ZERO", &options::ss_lazy_zero, 0, 1},
     {"PREWARM_SUPERSLABS", &options::prewarm_superslabs, 0, 4096},
 };
+const Named kNamed[] = {
+    {"MODE", &options::mode, {"default", "fast", "signals", "safe", "debug"}},
+    {"ON_ERROR", &options::on_error, {"abort", "report"}},
+    {"THP", &options::thp, {"default", "always", "never"}},
+    {"PREWARM_MODE", &options::prewarm_mode, {"start", "lazy", "adaptive"}},
+};
 constexpr uint64_t kPrewarmMax = 4096;
+constexpr uint64_t kLimitLeast = uint64_t{8} << 20, kLimitMost = uint64_t{256} << 40;
 
 const options kDefaults = hak_options;
 std::string written; /* by the parser and the printer */
@@ -80,7 +102,11 @@ class State {
         for (const Option &o : kOptions) {
             FUZZ_CHECK(hak_options.*o.value >= o.min && hak_options.*o.value <= o.max);
         }
+        for (const Named &o : kNamed) FUZZ_CHECK(hak_options.*o.value < o.names.size());
         for (uint64_t n : hak_options.prewarm_class) FUZZ_CHECK(n <= kPrewarmMax);
+        uint64_t limit = hak_options.limit, percent = hak_options.limit_percent;
+        FUZZ_CHECK(limit == 0 || (limit >= kLimitLeast && limit <= kLimitMost && percent == 0));
+        FUZZ_CHECK(percent <= 100);
         size_t lines = 0;
         for (size_t at = 0; at < written.size(); lines++) {
             size_t end = written.find('\n', at);
@@ -103,6 +129,10 @@ class State {
         for (const Option &o : kOptions) {
             if (name == o.name) Set(text, o.min, o.max, &(model_.*o.value));
         }
+        for (const Named &o : kNamed) {
+            if (name == o.name) SetByName(text, o);
+        }
+        if (name == "LIMIT") SetLimit(text);
         if (name.size() == prewarm.size() + 1 && name.compare(0, prewarm.size(), prewarm) == 0 &&
             name.back() >= '0' && name.back() < '0' + PREWARM_CLASSES) {
             Set(text, 0, kPrewarmMax, &model_.prewarm_class[name.back() - '0']);
@@ -113,6 +143,34 @@ class State {
         bool exact = false;
         read_value(text, min, max, value, &exact);
         if (!exact) warnings_++;
+    }
+
+    void SetByName(const std::string &text, const Named &o) {
+        auto found = std::find(o.names.begin(), o.names.end(), text);
+        if (found == o.names.end()) {
+            warnings_++;
+        } else {
+            model_.*o.value = static_cast<uint64_t>(found - o.names.begin());
+        }
+    }
+
+    /* Digits, and one of K, M, G, % or none. */
+    void SetLimit(const std::string &text) {
+        size_t unit = text.empty() ? std::string::npos : std::string("KMG%").find(text.back());
+        bool percent = unit == 3;
+        std::string digits = text.substr(0, text.size() - (unit == std::string::npos ? 0 : 1));
+        if (digits.empty() || digits.find_first_not_of("0123456789") != std::string::npos) {
+            warnings_++;
+            return;
+        }
+        digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size()));
+        long double n = digits.empty() ? 0 : std::strtold(digits.c_str(), nullptr);
+        if (unit < 3) n *= static_cast<long double>(uint64_t{1} << 10 * (unit + 1));
+        long double least = percent ? 1 : kLimitLeast, most = percent ? 100 : kLimitMost;
+        long double used = !percent && n == 0 ? 0 : n < least ? least : n > most ? most : n;
+        if (used != n) warnings_++;
+        model_.limit = percent ? 0 : static_cast<uint64_t>(used);
+        model_.limit_percent = percent ? static_cast<uint64_t>(used) : 0;
     }
 
     options model_;

@@ -18,14 +18,15 @@ static bool pays(unsigned c, bool grows) {
 
 void hak_huge_choose(struct superslab *ss, unsigned c, bool grows) {
     if (ss->used != 0 || ss->resident != 0) return;
-    if (!pays(c, grows)) {
-        if (HAK_UNLIKELY(ss->huge)) hak_os_refuse_huge(ss->base, SUPERSLAB_BYTES);
-        ss->huge = false;
-        return;
+    /* All of it is resident at the first touch: what does not fit the budget stays small. */
+    bool huge = pays(c, grows) && hak_budget_take(SUPERSLAB_BYTES);
+    if (huge && !ss->huge && !hak_os_ask_huge(ss->base, SUPERSLAB_BYTES)) {
+        hak_budget_give(SUPERSLAB_BYTES);
+        huge = false;
     }
-    if (!ss->huge && !hak_os_ask_huge(ss->base, SUPERSLAB_BYTES)) return;
-    ss->huge = true;
-    if (!hak_budget_take(SUPERSLAB_BYTES)) return;
+    if (!huge && HAK_UNLIKELY(ss->huge)) hak_os_refuse_huge(ss->base, SUPERSLAB_BYTES);
+    ss->huge = huge;
+    if (!huge) return;
     /* One slab was counted; the pages come for all. */
     hak_purge_refault(SLABS_PER_SUPERSLAB - 1);
     hak_superslabs_set(&hak_pool.all, ss, 0, UINT32_MAX);

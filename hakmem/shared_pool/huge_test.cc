@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "hakmem/config/options.h"
+#include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/size_class/size_class.h"
@@ -142,6 +143,21 @@ TEST_F(Huge, AreNotCountedWhereTheKernelRefuses) {
     uint64_t before = ResidentBytes();
     slab *s = Take(kSmall, true);
     EXPECT_FALSE(slab_superslab(s)->huge);
+    EXPECT_EQ(ResidentBytes(), before + SLAB_BYTES);
+}
+
+TEST_F(Huge, AreNotTakenWhereALimitLeavesNoRoomForAWholeOne) {
+    Grow(kHeapSlabs);
+    superslab *ss = slab_superslab(Take(kSmall, true));
+    Drop(kHeapSlabs);
+    hak_shared_pool_trim(0); /* empty, and huge when it is taken again */
+    hak_budget_set_limit(hak_budget_used() + SUPERSLAB_BYTES / 2);
+    uint64_t before = ResidentBytes();
+    slab *s = Take(kSmall, true);
+    hak_budget_set_limit(0);
+    EXPECT_EQ(slab_superslab(s), ss);
+    EXPECT_FALSE(ss->huge);
+    EXPECT_FALSE(AsksForHuge(s));
     EXPECT_EQ(ResidentBytes(), before + SLAB_BYTES);
 }
 

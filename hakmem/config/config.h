@@ -43,7 +43,7 @@
  * many bytes; beyond that, only as the flow demands. Blocks are taken ahead up to as many bytes,
  * and go back at the next free. */
 #define FRONT_COLD_TURNS 6
-#define FRONT_COLD_FREES 64 /* or so many frees in a row, between two sweeps */
+#define FRONT_COLD_FREES 64 /* or so many frees, and then blocks again, between two sweeps */
 #define FRONT_WARM_BYTES (8 * KiB)
 /* A class whose slabs empty, so many at least, has its lists shortened. */
 #define FRONT_DRAIN_SLABS 4

@@ -203,8 +203,7 @@ static void free_cold(struct heap *heap, void *block, unsigned c) {
     block_link(block, NULL, heap->lists.cookie);
     /* Other threads' blocks make a class warm too: each costs an atomic operation here. */
     if (!hak_bin_return_one(heap, c, block) && list->cold > 0) list->cold--;
-    /* So do many of its own: a long phase of frees, and another of mallocs, are few turns. */
-    if (++heap->use[c].frees >= FRONT_COLD_FREES) list->cold = 0;
+    if (heap->use[c].frees < FRONT_COLD_FREES) heap->use[c].frees++;
 }
 
 /* In a list, or in its slab. The mark tells, or the slab's bits where the link was written to. */

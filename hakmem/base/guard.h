@@ -6,8 +6,8 @@
  *   2 guest? wait until it is 0          b membarrier: each thread has a full fence here
  *   ... leaves: busy = 0 (release)       c busy? then guest = 0, and no visit
  *
- * If the owner's 1 comes before its fence, c sees it. If it comes after, 2 sees a. So both are never
- * inside. Where the kernel has no membarrier there are no visits. */
+ * If the owner's 1 comes before its fence, c sees it; if it comes after, 2 sees a. So never are
+ * both inside. Where the kernel has no membarrier there are no visits. */
 #ifndef HAKMEM_BASE_GUARD_H_
 #define HAKMEM_BASE_GUARD_H_
 

@@ -78,7 +78,7 @@ static size_t needed(size_t size, size_t align) {
 
 /* Everything that is free goes back. */
 static void give_all_back(size_t bytes) {
-    while (hak_front_tend(UINT_MAX)) continue;
+    hak_front_tend(UINT_MAX, true);
     hak_front_drain_transfer();
     hak_front_flush();
     hak_large_trim(0);
@@ -473,7 +473,7 @@ bool hak_trim(size_t keep) {
     watch_silence(true);
     uint64_t before = hak_os_purged_bytes();
     hak_reclaim_begin();
-    while (hak_front_tend(UINT_MAX)) continue;
+    hak_front_tend(UINT_MAX, true);
     hak_front_drain_transfer();
     hak_front_flush();
     hak_large_trim(keep);

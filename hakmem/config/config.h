@@ -71,7 +71,7 @@
 #define FRONT_ASIDE_FREES 64
 /* Heaps whose thread is looked for at each tick, and where a new heap would be made: a system call
  * each. */
-#define HEAPS_AT_A_TICK 16
+#define HEAPS_AT_A_TICK 64
 #define HEAPS_AT_A_START 2
 
 /* Smaller blocks share a cache line: those of other threads' slabs are not taken again here. */

@@ -305,6 +305,31 @@ struct chain hak_transfer_pop_idle""",
         "put": "    if (hak_options.purge && (hak_giving_begin(), hak_giving_end(), true)) {",
         "scenario": "Reclaim.FindsNoUnitsOnTheirWay",
     },
+    # ---- Guests ----
+    "guest_does_not_look_again": {
+        "source": "//hakmem/base:guard.c",
+        "find": "if (fenced && load_acquire(&guard->busy) == 0) return true;",
+        "put": "if (fenced) return true;",
+        "scenario": "Guard.*",
+    },
+    "owner_does_not_wait": {
+        "source": "//hakmem/base:guard.c",
+        "find": "while (load_acquire(&guard->guest) != 0) futex_wait(&guard->guest, 1);",
+        "put": "",
+        "scenario": "Guard.*",
+    },
+    "guest_beside_a_guest": {
+        "source": "//hakmem/base:guard.c",
+        "find": "!cas_acq_rel(&guard->guest, &none, 1u)) return false;",
+        "put": "(cas_acq_rel(&guard->guest, &none, 1u), false)) return false;",
+        "scenario": "Guard.LetsTheOwnerOrOneGuestIn",
+    },
+    "owner_is_not_woken": {
+        "source": "//hakmem/base:guard.c",
+        "find": "    futex_wake(&guard->guest);",
+        "put": "",
+        "scenario": "Guard.*",
+    },
     # ---- Fork ----
     "slab_in_use_before_its_bits": {
         "source": "//hakmem/slab:slab.c",

@@ -10,7 +10,6 @@
 #include "hakmem/hakmem.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
 #include "hakmem/base/misuse.h"
@@ -78,9 +77,7 @@ static size_t needed(size_t size, size_t align) {
 
 /* Everything that is free goes back. */
 static void give_all_back(size_t bytes) {
-    hak_front_tend(UINT_MAX, true);
-    hak_front_drain_transfer();
-    hak_front_flush();
+    hak_front_give_back();
     hak_large_trim(0);
     /* Where the limit is the reason, address space may stay. */
     if (hak_budget_left() < bytes) {
@@ -473,9 +470,7 @@ bool hak_trim(size_t keep) {
     watch_silence(true);
     uint64_t before = hak_os_purged_bytes();
     hak_reclaim_begin();
-    hak_front_tend(UINT_MAX, true);
-    hak_front_drain_transfer();
-    hak_front_flush();
+    hak_front_give_back();
     hak_large_trim(keep);
     hak_shared_pool_trim(keep);
     hak_os_retry_discarded(true);

@@ -111,3 +111,9 @@ void hak_front_tend_some(void) {
     hak_front_tend(HEAPS_AT_A_TICK, false);
     hak_giving_end();
 }
+
+void hak_front_give_back(void) {
+    hak_front_tend(UINT_MAX, true);
+    hak_front_drain_transfer();
+    hak_front_flush();
+}

@@ -145,6 +145,8 @@ void hak_front_end(void);
 void hak_front_tend(unsigned most, bool all);
 /* A few of them: at a tick. */
 void hak_front_tend_some(void);
+/* Gives back what can be had: of every heap, of the chains in transit, of this thread. Entered. */
+void hak_front_give_back(void);
 
 /* Bytes in the caller's lists. Entered. */
 uint64_t hak_front_bytes(void);

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "hakmem/base/clock.h"
 #include "hakmem/base/reclaim.h"
 #include "hakmem/tls_front/heaps.h"
 
@@ -16,6 +17,7 @@
 void hak_heap_set_thread(struct heap *heap) {
     heap->process = (int32_t)getpid();
     heap->thread = (int32_t)syscall(SYS_gettid);
+    heap->refills_seen = UINT64_MAX; /* not looked at yet */
 }
 
 static bool is_left(const struct heap *heap, int32_t process, int32_t mine) {
@@ -72,12 +74,13 @@ static void end(struct heap *heap) {
     lock_release(&hak_heaps.lock);
 }
 
-/* Something waits for a thread that made no slow call since the last look, or has any. */
-static bool begin_visit(struct heap *heap, bool all) {
+/* Something waits for a thread that made no refill for a while, or for any. */
+static bool begin_visit(struct heap *heap, bool all, uint64_t now) {
     if (!heap->in_use || heap == hak_front.heap) return false;
     uint64_t refills = load_relaxed(&heap->refills);
-    bool sleeps = refills == heap->refills_seen;
+    if (refills != heap->refills_seen) heap->seen_ms = now;
     heap->refills_seen = refills;
+    bool sleeps = (int64_t)(now - heap->seen_ms) >= HEAP_SLEEPS_MS;
     if (!(all || sleeps) || load_relaxed(&heap->warm.owner.pending) == NULL) return false;
     return hak_guard_visit(&heap->guard);
 }
@@ -85,13 +88,14 @@ static bool begin_visit(struct heap *heap, bool all) {
 void hak_front_tend(unsigned most, bool all) {
     int saved = errno;
     int32_t process = (int32_t)getpid(), mine = (int32_t)syscall(SYS_gettid);
+    uint64_t now = clock_ms();
     lock_acquire(&hak_heaps.lock);
     if (most > hak_heaps.made) most = hak_heaps.made;
     for (unsigned n = 0; n < most; n++) {
         struct heap *heap = look_at_next();
         bool left = is_left(heap, process, mine);
         if (left) take_over(heap);
-        bool visits = !left && begin_visit(heap, all);
+        bool visits = !left && begin_visit(heap, all, now);
         if (!left && !visits) continue;
         lock_release(&hak_heaps.lock);
         if (left) {

@@ -96,7 +96,8 @@ struct heap {
     /* Busy: its thread is in a slow path, and a forked child's copy may be torn. A guest uses the
      * warm pool, never the lists. */
     struct guard guard;
-    uint64_t refills_seen; /* when it was last looked at by tend.c */
+    uint64_t refills_seen; /* by tend.c when it last looked */
+    uint64_t seen_ms;      /* when it saw that they grew */
     bool in_use;           /* a thread has it */
     bool busy;             /* that one is in a slow path: a forked child's copy may be torn */
     struct heap *next_all, *next_free;

@@ -4,7 +4,7 @@
  * How a process goes on after a misuse, which ends a program:
  *   - hak_misuse is wrapped (-Wl,--wrap), and leaves by a jump what it would abort. That is sound
  *     only where nothing was changed and no lock is held. So is every check of the address itself:
- *     those in hakmem.c come before anything is entered; those of hak_front_free and
+ *     those in free.c come before anything is entered; those of hak_front_free and
  *     hak_large_free come after front_enter, which the target undoes, and before the first write.
  *   - A free that may be taken into a list and is noticed when the list goes back (docs/design.md,
  *     "Misuse": addresses inside blocks that are multiples of 16, blocks that are back in their

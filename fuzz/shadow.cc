@@ -137,8 +137,9 @@ void Shadow::CheckIsZero(const void *address, size_t size) {
 void Shadow::CheckInvariant() const {
     const slab *checked = nullptr;
     for (const Block &block : blocks_) {
-        check_range(block.address, block, 0, kEdge);
-        check_range(block.address, block, block.usable - kEdge, block.usable);
+        size_t edge = std::min(kEdge, block.usable);
+        check_range(block.address, block, 0, edge);
+        check_range(block.address, block, block.usable - edge, block.usable);
         FUZZ_CHECK(hak_usable_size(block.address) == block.usable);
         const slab *s = hak_slab_of(block.address);
         if (s == checked || s == nullptr) continue;

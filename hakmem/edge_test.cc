@@ -1,6 +1,7 @@
 /* Correct programs in corners: frees at a thread's end, copies of what was never written, blocks
  * that shrink, large blocks that are used again. */
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <algorithm>
 #include <atomic>
@@ -13,6 +14,24 @@
 #include "hakmem/hakmem.h"
 
 namespace {
+
+/* From before hakmem reads its options, when no mode holds yet. */
+void *early[4];
+__attribute__((constructor(101))) void allocate_early() {
+    size_t size = 100;
+    for (void *&block : early) block = hak_malloc(size *= 20);
+}
+
+TEST(Edge, BlocksFromBeforeTheOptionsAreAsAnyOther) {
+    for (void *&block : early) {
+        memset(block, 1, hak_usable_size(block));
+        size_t usable = hak_usable_size(block);
+        block = hak_realloc(block, 2 * usable);
+        ASSERT_NE(block, nullptr);
+        memset(block, 1, hak_usable_size(block));
+        hak_free(block);
+    }
+}
 
 constexpr size_t kMiB = 1 << 20;
 
@@ -40,6 +59,37 @@ TEST(Edge, AThreadThatFreesAFewBlocksMakesNoHeap) {
     EXPECT_EQ(threads(), before); /* nothing would end it, if the thread were at its end */
     hold.unlock();
     thread.join();
+}
+
+TEST(Edge, AThreadThatFreesManyBlocksHasAHeap) {
+    std::vector<void *> blocks;
+    for (int i = 0; i < 200; i++) blocks.push_back(hak_malloc(100));
+    uint64_t before = threads(), within = 0;
+    std::thread([&] {
+        for (void *b : blocks) hak_free(b);
+        within = threads();
+    }).join();
+    EXPECT_EQ(within, before + 1); /* each free aside costs atomic operations */
+    EXPECT_EQ(threads(), before);
+}
+
+/* A block that is served aside has a mapping of its own, and its pages. */
+size_t usable_at_the_end;
+
+TEST(Edge, DestructorsOfAThreadsKeysHaveItsHeap) {
+    std::thread([] {
+        hak_free(hak_malloc(100)); /* the heap's key is the older one */
+        pthread_key_t key;
+        ASSERT_EQ(pthread_key_create(&key,
+                                     [](void *) {
+                                         void *block = hak_malloc(100);
+                                         usable_at_the_end = hak_usable_size(block);
+                                         hak_free(block);
+                                     }),
+                  0);
+        ASSERT_EQ(pthread_setspecific(key, &usable_at_the_end), 0);
+    }).join();
+    EXPECT_EQ(usable_at_the_end, 112u);
 }
 
 /* Marks of free blocks lie in members that the program never wrote, and it copies them. */
@@ -85,6 +135,30 @@ TEST(Edge, ABlockStaysWhereItIsWhileHalfOfItServes) {
         EXPECT_EQ(smaller == b, bytes == 64) << bytes; /* a cache line is not worth it */
         hak_free_sized(smaller, bytes / 2 - 1);
     }
+}
+
+TEST(Edge, ABlockThatIsResizedToNothingIsFree) {
+    hak_stats before = {}, after = {};
+    before.size = after.size = sizeof(before);
+    ASSERT_TRUE(hak_stats_get(&before));
+    for (size_t bytes : {64ul, 1024ul, 20480ul, kMiB, 3 * kMiB}) {
+        EXPECT_EQ(hak_realloc(hak_malloc(bytes), 0), nullptr);
+    }
+    ASSERT_TRUE(hak_stats_get(&after));
+    EXPECT_EQ(after.live_bytes, before.live_bytes);
+}
+
+/* The program may use what it learned of. */
+TEST(Edge, ALargeBlockThatWasUsedToItsEndIsZeroForCalloc) {
+    size_t bytes = 40 * kMiB + 12345;
+    auto *b = static_cast<unsigned char *>(hak_malloc(bytes));
+    size_t all = hak_usable_size(b);
+    ASSERT_GT(all, bytes + 100000);
+    std::memset(b, 0xff, all);
+    hak_free(b);
+    b = static_cast<unsigned char *>(hak_calloc(1, all));
+    EXPECT_EQ(std::count(b, b + all, 0), static_cast<ptrdiff_t>(all));
+    hak_free(b);
 }
 
 TEST(Edge, ALargeBlockOfTheCacheIsZeroForCalloc) {

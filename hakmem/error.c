@@ -1,6 +1,7 @@
 #include "hakmem/error.h"
 
 #include "hakmem/base/misuse.h"
+#include "hakmem/guarded.h"
 #include "hakmem/large/large.h"
 #include "hakmem/registry/registry.h"
 #include "hakmem/shared_pool/shared_pool.h"
@@ -46,7 +47,7 @@ static bool describe_block(struct hak_error *error, const struct slab *slab, uns
     return true;
 }
 
-void hak_error_describe(struct hak_error *error) {
+static void describe_place(struct hak_error *error) {
     uint32_t word = registry_word(error->address);
     if (word_is_large(word)) {
         describe_large(error, word);
@@ -58,4 +59,9 @@ void hak_error_describe(struct hak_error *error) {
         if (slab == NULL || !describe_block(error, slab, load_relaxed(&slab->capacity))) return;
         error->owner = owner_of(slab);
     }
+}
+
+void hak_error_describe(struct hak_error *error) {
+    describe_place(error);
+    hak_guarded_describe(error);
 }

@@ -1,10 +1,13 @@
 /* A program forks while a thread that never allocated purges or frees: its child has what was in
  * motion. The program has one heap, so this is a process of its own. */
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
+#include <csignal>
 #include <thread>
 #include <vector>
 
@@ -13,7 +16,12 @@
 #include "hakmem/large/large.h"
 #include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/os_backend.h"
+#include "hakmem/registry/registry.h"
+#include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/slab/slab.h"
+#include "hakmem/tls_front/cap.h"
+#include "hakmem/tls_front/tls_front.h"
+#include "hakmem/transfer/transfer.h"
 
 namespace {
 
@@ -115,12 +123,226 @@ TEST(ForkBesideAFree, TheChildCountsWhatThereIs) {
     size_t before = hak_budget_used();
     hak_budget_add(100 << 20);
     pid_t child = fork();
-    if (child == 0) _exit(hak_budget_used() <= before ? 0 : 1);
+    if (child == 0) _exit(hak_budget_used() == before ? 0 : 1);
     hak_budget_give(100 << 20);
     int status = -1;
     ASSERT_EQ(waitpid(child, &status, 0), child);
     EXPECT_TRUE(WIFEXITED(status)) << status;
     EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+/* A fork waits for whoever is in a layer, so that the child finds it whole. */
+TEST(ForkBesideALock, WaitsForEachLayer) {
+    static constexpr struct {
+        void (*lock)(), (*unlock)();
+    } kLayers[] = {
+        {hak_front_lock, hak_front_unlock},
+        {hak_transfer_lock, hak_transfer_unlock},
+        {hak_shared_pool_lock, hak_shared_pool_unlock},
+        {hak_large_lock, hak_large_unlock},
+    };
+    for (const auto &layer : kLayers) {
+        std::atomic<bool> is_held{false}, is_given_back{false};
+        std::thread holder([&] {
+            layer.lock();
+            is_held = true;
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+            is_given_back = true;
+            layer.unlock();
+        });
+        while (!is_held) std::this_thread::yield();
+        pid_t child = fork();
+        if (child == 0) _exit(is_given_back ? 0 : 1);
+        EXPECT_TRUE(is_given_back);
+        holder.join();
+        int status = -1;
+        ASSERT_EQ(waitpid(child, &status, 0), child);
+        EXPECT_TRUE(WIFEXITED(status)) << status;
+        EXPECT_EQ(WEXITSTATUS(status), 0);
+    }
+}
+
+/* A signal handler that comes in a slow path may fork: its thread may hold a lock already. */
+TEST(ForkBesideALock, OfItsOwnThreadTakesNone) {
+    hak_free(hak_malloc(100));
+    ASSERT_TRUE(front_enter());
+    hak_shared_pool_lock();
+    alarm(20); /* a deadlock ends as a signal */
+    pid_t child = fork();
+    if (child == 0) _exit(0);
+    alarm(0);
+    hak_shared_pool_unlock();
+    front_leave();
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status)) << status;
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+/* And leaves signals as they were, in the parent and in the child. */
+TEST(ForkBesideALock, BlocksNoSignalAfterwards) {
+    auto blocks_any = [] {
+        sigset_t blocked;
+        pthread_sigmask(SIG_SETMASK, nullptr, &blocked);
+        return sigismember(&blocked, SIGUSR1) == 1 || sigismember(&blocked, SIGTERM) == 1;
+    };
+    ASSERT_FALSE(blocks_any());
+    pid_t child = fork();
+    if (child == 0) _exit(blocks_any() ? 1 : 0);
+    EXPECT_FALSE(blocks_any());
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status)) << status;
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+std::atomic<bool> unmaps{true}, stops{false};
+
+/* Refuses to unmap, or stops in it until `go_on`. */
+bool stop_unmap(enum os_call call) {
+    if (call != OS_UNMAP) return false;
+    if (stops) {
+        purges++;
+        while (!go_on) std::this_thread::yield();
+    }
+    return !unmaps;
+}
+
+/* A block's mapping waits; 0, or what is wrong. */
+int wait_and_go() {
+    unmaps = false;
+    hak_free(hak_malloc(3 << 20));
+    hak_trim(0);
+    if (hak_os_discarded_bytes() == 0) return 1;
+    unmaps = true;
+    hak_os_retry_discarded(true);
+    return hak_os_discarded_bytes() == 0 ? 0 : 2;
+}
+
+/* A thread stops while it unmaps what waited. */
+TEST(ForkBesideAFree, TheChildUnmapsWhatWaits) {
+    hak_os_set_fault(stop_unmap);
+    ASSERT_EQ(wait_and_go(), 0);
+    unmaps = false;
+    hak_free(hak_malloc(3 << 20));
+    hak_trim(0);
+    purges = 0;
+    go_on = false;
+    stops = true;
+    std::thread retries([] { hak_os_retry_discarded(true); });
+    while (purges < 1) std::this_thread::yield();
+    stops = false;
+    pid_t child = fork();
+    if (child == 0) _exit(wait_and_go());
+    unmaps = true;
+    go_on = true;
+    retries.join();
+    hak_os_retry_discarded(true);
+    EXPECT_EQ(hak_os_discarded_bytes(), 0u);
+    hak_os_set_fault(nullptr);
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status)) << status;
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+/* What a fork finds in the list of a thread that is not in the child. */
+enum list_state { LIST_WHOLE, LIST_BUSY, LIST_TORN };
+
+/* A block that another thread freed into its list. */
+void fork_beside_a_list(list_state state) {
+    std::atomic<void *> block{nullptr};
+    std::atomic<bool> end{false};
+    std::thread other([&] {
+        void *blocks[16], *mine = nullptr;
+        for (int i = 0; i < 40; i++) { /* the class keeps what is freed */
+            for (void *&b : blocks) b = hak_malloc(480);
+            mine = blocks[15];
+            for (void *b : blocks) hak_free(b);
+        }
+        mine = hak_front.heap->lists.of[word_class(registry_word(mine))].give;
+        ASSERT_NE(mine, nullptr);
+        void *link = *static_cast<void **>(mine);
+        if (state == LIST_TORN) *static_cast<void **>(mine) = &link; /* its mark fits no more */
+        if (state == LIST_BUSY) front_enter();
+        block = mine;
+        while (!end) std::this_thread::yield();
+        if (state == LIST_BUSY) front_leave();
+        *static_cast<void **>(mine) = link;
+    });
+    while (block == nullptr) std::this_thread::yield();
+    pid_t child = fork();
+    if (child == 0) {
+        slab *s = hak_slab_of(block);
+        unsigned w;
+        uint64_t bit;
+        bool is_free = s == nullptr ||
+                       (hak_slab_find(s, block, &w, &bit) == SLAB_OK && hak_slab_has(s, w, bit));
+        _exit(is_free == (state == LIST_WHOLE) && hak_check_counts() ? 0 : 1);
+    }
+    end = true;
+    other.join();
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status)) << status;
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+/* What may be in mid-change stays out for ever. */
+TEST(ForkBesideAList, TheChildFreesItWhereItIsWhole) {
+    fork_beside_a_list(LIST_WHOLE);
+    fork_beside_a_list(LIST_BUSY);
+    fork_beside_a_list(LIST_TORN);
+}
+
+/* A thread stops between its own count of what its lists may hold, and the one of all threads. */
+TEST(ForkBesideAList, TheChildCountsWhatItsListsMayHold) {
+    hak_free(hak_malloc(100));
+    std::atomic<bool> is_torn{false}, end{false};
+    std::thread other([&] {
+        hak_free(hak_malloc(100));
+        hak_front.heap->caps.charged += 5000;
+        is_torn = true;
+        while (!end) std::this_thread::yield();
+        hak_front.heap->caps.charged -= 5000;
+    });
+    while (!is_torn) std::this_thread::yield();
+    pid_t child = fork();
+    if (child == 0) _exit(hak_caps_charged() == hak_front.heap->caps.charged ? 0 : 1);
+    end = true;
+    other.join();
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status)) << status;
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+/* A thread has counted a chain that it hands over, and waits for the depot's lock. */
+TEST(ForkBesideAList, TheChildCountsTheChainsThatAreThere) {
+    void *block = hak_malloc(480);
+    unsigned c = word_class(registry_word(block));
+    ASSERT_EQ(hak_transfer_bytes(), 0u);
+    hak_transfer_lock();
+    std::thread pushes([=] {
+        block_link(block, nullptr, 1);
+        EXPECT_TRUE(hak_transfer_push(c, {block, 1}));
+    });
+    while (hak_transfer_bytes() == 0) std::this_thread::yield();
+    /* Without the handlers of a fork, which would wait for the lock: as if it came just then. */
+    auto child = static_cast<pid_t>(syscall(SYS_fork));
+    if (child == 0) {
+        hak_transfer_unlock();
+        hak_front_fork_child();
+        _exit(hak_transfer_bytes() == 0 ? 0 : 1);
+    }
+    hak_transfer_unlock();
+    pushes.join();
+    EXPECT_EQ(hak_transfer_pop(c).head, block);
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status)) << status;
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+    hak_free(block);
 }
 
 /* A thread stops while it purges the large block that it freed. */

@@ -13,7 +13,7 @@
  *   threads   every function may be called from any thread; a block may be freed by any thread.
  *   signals   no call deadlocks in a signal handler. In the default mode a handler that
  *             interrupts malloc or free of the same thread must not allocate or free; with
- *             HAKMEM_MODE=safe it may, at any instruction (docs/design.md).
+ *             HAKMEM_MODE=signals, safe or debug it may, at any instruction (docs/design.md).
  *   errno     hak_free and hak_free_* leave it as it was. */
 #ifndef HAKMEM_HAKMEM_H_
 #define HAKMEM_HAKMEM_H_
@@ -108,7 +108,9 @@ enum hak_error_kind {
     HAK_ERROR_INVALID_USABLE_SIZE, /* the same of usable_size */
     HAK_ERROR_WRONG_SIZE,          /* a size that the block cannot have been asked for with */
     HAK_ERROR_WRONG_ALIGNMENT,     /* the same of an alignment */
-    HAK_ERROR_CORRUPTED_BLOCK      /* a free block was written to */
+    HAK_ERROR_CORRUPTED_BLOCK,     /* a free block was written to */
+    HAK_ERROR_OVERFLOW,            /* a block was written to behind what was asked for */
+    HAK_ERROR_MISMATCHED_FREE      /* malloc's block to delete, new's to free, new[]'s to delete */
 };
 
 /* The thread whose heap has the slab that the block lies in. */
@@ -121,6 +123,7 @@ enum hak_owner {
 
 /* What is known of a mistake. Strings are constant and stay. Later versions add fields at the
  * end. */
+#define HAK_ERROR_PLACES 4
 struct hak_error {
     size_t size;              /* sizeof(struct hak_error) of the library */
     enum hak_error_kind kind; /* what happened */
@@ -132,6 +135,10 @@ struct hak_error {
     const void *address; /* as the program passed it; of a corrupted free block its own */
     const void *block;   /* start of the block around address; NULL: none is known */
     size_t block_bytes;  /* its usable bytes; 0: none is known */
+    /* In debug mode, return addresses of the calls that allocated and freed the block and of their
+     * callers, innermost first; NULL where there are no more. */
+    const void *allocated_at[HAK_ERROR_PLACES];
+    const void *freed_at[HAK_ERROR_PLACES];
 };
 
 typedef void (*hak_error_handler)(const struct hak_error *error);

@@ -5,8 +5,12 @@
 #ifndef HAKMEM_HOT_PATH_H_
 #define HAKMEM_HOT_PATH_H_
 
+#include "hakmem/guard/guard.h"
 #include "hakmem/tls_front/tls_front.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
 /* Any size, when the hot path has no block for it. NULL and ENOMEM. */
 void *hak_malloc_slow(size_t size);
 /* Any pointer that the hot path refused, and its word. */
@@ -15,9 +19,15 @@ void hak_free_slow(void *block, uint32_t word);
 void *hak_aligned_slow(size_t align, size_t size);
 
 /* operator delete with a size, an alignment, both: reports what cannot be the block's. */
-void hak_delete_sized(void *block, size_t size);
-void hak_delete_aligned(void *block, size_t alignment);
-void hak_delete_aligned_sized(void *block, size_t size, size_t alignment);
+void hak_delete_sized(void *block, size_t size, enum block_kind kind);
+void hak_delete_aligned(void *block, size_t alignment, enum block_kind kind);
+void hak_delete_aligned_sized(void *block, size_t size, size_t alignment, enum block_kind kind);
+/* As hak_free_slow, of operator delete; `size`: what it was told, or NO_SIZE. */
+#define NO_SIZE SIZE_MAX
+void hak_delete_slow(void *block, uint32_t word, enum block_kind kind, size_t size);
+#ifdef __cplusplus
+}
+#endif
 
 /* A block of the thread's list; NULL: there is none, or no list for the size. */
 HAK_INLINE void *hot_take(size_t size) {
@@ -37,14 +47,19 @@ HAK_INLINE void hot_free(void *block) {
     if (HAK_UNLIKELY(!front_push_of(block, word))) hak_free_slow(block, word);
 }
 
+HAK_INLINE void hot_delete(void *block, enum block_kind kind, size_t size) {
+    uint32_t word = registry_word(block);
+    if (HAK_UNLIKELY(!front_push_of(block, word))) hak_delete_slow(block, word, kind, size);
+}
+
 /* Sizes of small blocks are compared by class, which is what new made of them. */
-HAK_INLINE void hot_delete_sized(void *block, size_t size) {
+HAK_INLINE void hot_delete_sized(void *block, size_t size, enum block_kind kind) {
     bool known =
         size <= SMALL_MAX && registry_word(block) == word_of_class(0) + scaled_class_of_small(size);
     if (HAK_LIKELY(known)) {
-        hot_free(block);
+        hot_delete(block, kind, size);
     } else {
-        hak_delete_sized(block, size);
+        hak_delete_sized(block, size, kind);
     }
 }
 

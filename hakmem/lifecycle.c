@@ -12,6 +12,8 @@
 #include "hakmem/base/watch.h"
 #include "hakmem/config/options.h"
 #include "hakmem/error.h"
+#include "hakmem/guard/quarantine.h"
+#include "hakmem/guarded.h"
 #include "hakmem/hakmem.h"
 #include "hakmem/large/large.h"
 #include "hakmem/limit.h"
@@ -39,6 +41,7 @@ static void thread_ends(void *value) {
     uintptr_t round = (uintptr_t)value;
     if (round < ENDING_ROUND && pthread_setspecific(key, (void *)(round + 1)) == 0) return;
     watch_silence(true);
+    hak_guarded_thread_ends();
     hak_front_end();
     watch_silence(false);
 }
@@ -81,6 +84,7 @@ static void fork_prepare(void) {
     fork_locked = fork_entered || hak_front.busy == FRONT_ENDED;
     if (!fork_locked) return;
     fork_process = getpid();
+    hak_quarantine_lock();
     hak_front_lock();
     hak_transfer_lock();
     hak_shared_pool_lock();
@@ -92,6 +96,7 @@ static void unlock_all(void) {
     hak_shared_pool_unlock();
     hak_transfer_unlock();
     hak_front_unlock();
+    hak_quarantine_unlock();
 }
 
 /* The other threads are gone. No signal handler may free into what is being put right. */
@@ -111,6 +116,7 @@ static void go_on_alone(void) {
         if (hak_front.heap != NULL) hak_large_fork_child();
         hak_limit_recount();
     }
+    hak_guarded_fork_child();
     watch_silence(false);
     if (fork_entered) front_leave();
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -143,13 +149,15 @@ __attribute__((constructor)) static void process_starts(void) {
     store_relaxed(&hak_front_on_tick, hak_large_tick);
     hak_limit_init();
     if (hak_options.numa) hak_numa_init("");
-    hak_front_apply_mode();
+    hak_guarded_start();
     pthread_atfork(fork_prepare, fork_parent, fork_child);
     hak_ss_prewarm_init();
     hak_maintenance_start();
 }
 
 __attribute__((destructor)) static void process_ends(void) {
+    /* What was written to before it could leave the quarantine is found now. */
+    if (guard_is_on()) hak_guarded_flush();
     if (hak_options.stats) hak_stats_print(STDERR_FILENO);
     if (hak_options.warm_pool_stats) hak_stats_print_warm_pool(STDERR_FILENO);
 }

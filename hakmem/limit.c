@@ -30,9 +30,8 @@ bool hak_limit_ask(size_t bytes) {
     return again;
 }
 
-/* Of the cgroup's limit, or of RAM where there is none or it is larger. */
-static size_t percent_of_what_there_is(uint64_t percent) {
-    uint64_t cgroup = hak_cgroup_memory_limit(""), ram = hak_ram_bytes("");
+uint64_t hak_limit_of_percent(const char *root, uint64_t percent) {
+    uint64_t cgroup = hak_cgroup_memory_limit(root), ram = hak_ram_bytes(root);
     uint64_t bytes = cgroup != 0 && (ram == 0 || cgroup < ram) ? cgroup : ram;
     if (bytes == 0) {
         struct text t = {.length = 0};
@@ -50,5 +49,5 @@ void hak_limit_recount(void) {
 
 void hak_limit_init(void) {
     uint64_t percent = hak_options.limit_percent;
-    hak_budget_set_limit(percent != 0 ? percent_of_what_there_is(percent) : hak_options.limit);
+    hak_budget_set_limit(percent != 0 ? hak_limit_of_percent("", percent) : hak_options.limit);
 }

@@ -4,12 +4,22 @@
 
 #include "hakmem/base/base.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
 /* Sets what HAKMEM_LIMIT asks for. Called once, at start. */
 void hak_limit_init(void);
+/* Bytes: `percent` of the cgroup's limit, or of RAM where there is none or it is larger. 0 when
+ * neither can be read, as a line on stderr says. `root` stands before the paths of the files that
+ * say so. */
+uint64_t hak_limit_of_percent(const char *root, uint64_t percent);
 /* In a forked child: counts anew what the limit bounds. Other threads had changed the count and not
  * yet what it counts, or the other way round. */
 void hak_limit_recount(void);
 /* There is no memory for a request of `bytes`: asks the program's callback. True: try again. */
 bool hak_limit_ask(size_t bytes);
+#ifdef __cplusplus
+}
+#endif
 
 #endif

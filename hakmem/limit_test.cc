@@ -4,12 +4,16 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "hakmem/api_workload.h"
 #include "hakmem/hakmem.h"
 #include "hakmem/large/large.h"
+#include "hakmem/limit.h"
 #include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/shared_pool/shared_pool.h"
@@ -25,6 +29,14 @@ size_t Held() {
     hak_shared_pool_stats(&pool);
     hak_large_stats(&large);
     return pool.resident_bytes + large.live_bytes + large.cached_bytes + hak_os_meta_bytes();
+}
+
+/* Bytes between threads. */
+uint64_t Transit() {
+    hak_stats s = {};
+    s.size = sizeof(s);
+    EXPECT_TRUE(hak_stats_get(&s));
+    return s.transfer_bytes;
 }
 
 struct Taken {
@@ -99,6 +111,19 @@ TEST_F(Limit, WhatExceedsItIsRefusedAndComesBack) {
             Free(&t);
         }
     }
+}
+
+/* What another thread freed waits for one that wants it: it is in nobody's way. */
+TEST_F(Limit, ChainsInTransitMakeRoom) {
+    SetLimit(8 * kMiB);
+    Taken blocks;
+    for (int i = 0; i < 4000; i++) blocks.blocks.push_back(hak_malloc(900));
+    std::thread([&blocks] { Free(&blocks); }).join();
+    ASSERT_GT(Transit(), 0u);
+    void *most = hak_malloc(limit_ - base_ - kMiB / 2);
+    EXPECT_NE(most, nullptr);
+    EXPECT_EQ(Transit(), 0u);
+    hak_free(most);
 }
 
 /* Of the count alone: a thread that reclaims may hold what another could have had. */
@@ -250,6 +275,30 @@ TEST_F(Limit, TheCallbackIsAskedWhenTheSystemRefusesToo) {
     EXPECT_EQ(hak_malloc(50 * kMiB), nullptr);
     hak_os_set_fault(nullptr);
     EXPECT_EQ(asked, 1);
+}
+
+TEST(LimitInPercent, IsOfTheLessOfCgroupAndRam) {
+    namespace fs = std::filesystem;
+    std::string root = testing::TempDir() + "/limit_in_percent";
+    auto write = [&root](const std::string &path, const std::string &text) {
+        fs::path file = root + path;
+        fs::create_directories(file.parent_path());
+        std::ofstream(file) << text;
+    };
+    auto of_ten_percent = [&root] { return hak_limit_of_percent(root.c_str(), 10); };
+    fs::remove_all(root);
+    EXPECT_EQ(of_ten_percent(), 0u);
+    write("/proc/meminfo", "MemTotal:       1024000 kB\n");
+    EXPECT_EQ(of_ten_percent(), 102400 * 1024u);
+    write("/proc/self/cgroup", "0::/a\n");
+    write("/proc/self/mountinfo", "30 23 0:26 / /cgroup rw - cgroup2 cgroup2 rw\n");
+    write("/cgroup/a/memory.max", "1000000\n");
+    EXPECT_EQ(of_ten_percent(), 100000u);
+    write("/cgroup/a/memory.max", "900000000000\n");
+    EXPECT_EQ(of_ten_percent(), 102400 * 1024u);
+    fs::remove(root + "/proc/meminfo");
+    EXPECT_EQ(of_ten_percent(), 90000000000u);
+    fs::remove_all(root);
 }
 
 } // namespace

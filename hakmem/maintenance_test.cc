@@ -11,6 +11,7 @@
 #include "hakmem/base/misuse.h"
 #include "hakmem/config/options.h"
 #include "hakmem/hakmem.h"
+#include "hakmem/large/large.h"
 #include "hakmem/slab/slab.h"
 
 namespace {
@@ -23,6 +24,22 @@ void allocate_in_handler(const struct hak_error *) {
     void *large = hak_malloc(3 << 20);
     hak_free(large);
     returned++;
+}
+
+/* The program makes no call any more that would look at the clock. */
+TEST(Maintenance, ALargeBlockThatIsNotUsedIsPurged) {
+    hak_free(hak_malloc(3 << 20));
+    large_stats large;
+    hak_large_stats(&large);
+    ASSERT_GT(large.kept_bytes, 0u);
+    hak_options.maintenance = 1;
+    hak_options.maintenance_ms = 100;
+    hak_maintenance_start();
+    for (int i = 0; i < 3000 && large.kept_bytes != 0; i++) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        hak_large_stats(&large);
+    }
+    EXPECT_EQ(large.kept_bytes, 0u);
 }
 
 TEST(Maintenance, AnErrorHandlerMayAllocate) {

@@ -3,6 +3,8 @@
  * weak references. Without one, a failing operator new returns NULL. */
 #include "hakmem/override_cxx.h"
 
+#include "hakmem/base/watch.h"
+#include "hakmem/guarded.h"
 #include "hakmem/hakmem.h"
 #include "hakmem/hot_path.h"
 
@@ -33,81 +35,92 @@ static HAK_NOINLINE void *allocate_or_handle(size_t align, size_t size, bool may
     return block != NULL ? block : hak_new_or_null(align, size);
 }
 
-HAK_INLINE void *allocate_block(size_t size, bool may_throw) {
+static HAK_NOINLINE void *allocate_kind(size_t align, size_t size, bool may_throw,
+                                        enum block_kind kind) {
+    if (guard_is_on() && !watch_may_be_on()) {
+        bool throws = may_throw || !_ZSt17__throw_bad_allocv;
+        return hak_guarded_new(align, size, kind, throws ? hak_new_or_throw : hak_new_or_null);
+    }
+    return allocate_or_handle(align, size, may_throw);
+}
+
+HAK_INLINE void *allocate_block(size_t size, bool may_throw, enum block_kind kind) {
     void *block = hot_take(size);
-    return HAK_LIKELY(block != NULL) ? block : allocate_or_handle(BLOCK_MIN, size, may_throw);
+    return HAK_LIKELY(block != NULL) ? block : allocate_kind(BLOCK_MIN, size, may_throw, kind);
 }
 
-static void *allocate_aligned(size_t size, size_t align, bool may_throw) {
-    return allocate_or_handle(align < BLOCK_MIN ? BLOCK_MIN : align, size, may_throw);
+static void *allocate_aligned(size_t size, size_t align, bool may_throw, enum block_kind kind) {
+    return allocate_kind(align < BLOCK_MIN ? BLOCK_MIN : align, size, may_throw, kind);
 }
 
-#define NEW(name)            \
+#define NEW(name, kind)      \
     void *name(size_t size); \
-    EXPORT void *name(size_t size) { return allocate_block(size, true); }
-#define NEW_NOTHROW(name)                             \
+    EXPORT void *name(size_t size) { return allocate_block(size, true, kind); }
+#define NEW_NOTHROW(name, kind)                       \
     void *name(size_t size, const void *tag);         \
     EXPORT void *name(size_t size, const void *tag) { \
         (void)tag;                                    \
-        return allocate_block(size, false);           \
+        return allocate_block(size, false, kind);     \
     }
-#define NEW_ALIGNED(name)                  \
-    void *name(size_t size, size_t align); \
-    EXPORT void *name(size_t size, size_t align) { return allocate_aligned(size, align, true); }
-#define NEW_ALIGNED_NOTHROW(name)                                   \
+#define NEW_ALIGNED(name, kind)                           \
+    void *name(size_t size, size_t align);                \
+    EXPORT void *name(size_t size, size_t align) {        \
+        return allocate_aligned(size, align, true, kind); \
+    }
+#define NEW_ALIGNED_NOTHROW(name, kind)                             \
     void *name(size_t size, size_t align, const void *tag);         \
     EXPORT void *name(size_t size, size_t align, const void *tag) { \
         (void)tag;                                                  \
-        return allocate_aligned(size, align, false);                \
+        return allocate_aligned(size, align, false, kind);          \
     }
 
-NEW(_Znwm)
-NEW(_Znam)
-NEW_NOTHROW(_ZnwmRKSt9nothrow_t)
-NEW_NOTHROW(_ZnamRKSt9nothrow_t)
-NEW_ALIGNED(_ZnwmSt11align_val_t)
-NEW_ALIGNED(_ZnamSt11align_val_t)
-NEW_ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t)
-NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t)
+NEW(_Znwm, KIND_NEW)
+NEW(_Znam, KIND_NEW_ARRAY)
+NEW_NOTHROW(_ZnwmRKSt9nothrow_t, KIND_NEW)
+NEW_NOTHROW(_ZnamRKSt9nothrow_t, KIND_NEW_ARRAY)
+NEW_ALIGNED(_ZnwmSt11align_val_t, KIND_NEW)
+NEW_ALIGNED(_ZnamSt11align_val_t, KIND_NEW_ARRAY)
+NEW_ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t, KIND_NEW)
+NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t, KIND_NEW_ARRAY)
 
 /* The forms differ in what else they are told: size, alignment, the nothrow tag. Sizes and
  * alignments that cannot be the block's are mistakes. */
-#define DELETE(name)        \
+#define DELETE(name, kind)  \
     void name(void *block); \
-    EXPORT void name(void *block) { hot_free(block); }
-#define DELETE_NOTHROW(name)                         \
+    EXPORT void name(void *block) { hot_delete(block, kind, NO_SIZE); }
+#define DELETE_NOTHROW(name, kind)                   \
     void name(void *block, const void *tag);         \
     EXPORT void name(void *block, const void *tag) { \
         (void)tag;                                   \
-        hot_free(block);                             \
+        hot_delete(block, kind, NO_SIZE);            \
     }
-#define DELETE_SIZED(name)               \
+#define DELETE_SIZED(name, kind)         \
     void name(void *block, size_t size); \
-    EXPORT void name(void *block, size_t size) { hot_delete_sized(block, size); }
-#define DELETE_ALIGNED(name)              \
+    EXPORT void name(void *block, size_t size) { hot_delete_sized(block, size, kind); }
+#define DELETE_ALIGNED(name, kind)        \
     void name(void *block, size_t align); \
-    EXPORT void name(void *block, size_t align) { hak_delete_aligned(block, align); }
-#define DELETE_ALIGNED_NOTHROW(name)                               \
+    EXPORT void name(void *block, size_t align) { hak_delete_aligned(block, align, kind); }
+#define DELETE_ALIGNED_NOTHROW(name, kind)                         \
     void name(void *block, size_t align, const void *tag);         \
     EXPORT void name(void *block, size_t align, const void *tag) { \
         (void)tag;                                                 \
-        hak_delete_aligned(block, align);                          \
+        hak_delete_aligned(block, align, kind);                    \
     }
-#define DELETE_SIZED_ALIGNED(name)                             \
+#define DELETE_SIZED_ALIGNED(name, kind)                       \
     void name(void *block, size_t size, size_t align);         \
     EXPORT void name(void *block, size_t size, size_t align) { \
-        hak_delete_aligned_sized(block, size, align);          \
+        hak_delete_aligned_sized(block, size, align, kind);    \
     }
 
-DELETE(_ZdlPv)
-DELETE(_ZdaPv)
-DELETE_SIZED(_ZdlPvm)
-DELETE_SIZED(_ZdaPvm)
-DELETE_NOTHROW(_ZdlPvRKSt9nothrow_t)
-DELETE_NOTHROW(_ZdaPvRKSt9nothrow_t)
-DELETE_ALIGNED(_ZdlPvSt11align_val_t)
-DELETE_ALIGNED(_ZdaPvSt11align_val_t)
-DELETE_ALIGNED_NOTHROW(_ZdlPvSt11align_val_tRKSt9nothrow_t)
-DELETE_ALIGNED_NOTHROW(_ZdaPvSt11align_val_tRKSt9nothrow_t)
-DELETE_SIZED_ALIGNED(_ZdlPvmSt11align_val_t)
-DELETE_SIZED_ALIGNED(_ZdaPvmSt11align_val_t)
+DELETE(_ZdlPv, KIND_NEW)
+DELETE(_ZdaPv, KIND_NEW_ARRAY)
+DELETE_SIZED(_ZdlPvm, KIND_NEW)
+DELETE_SIZED(_ZdaPvm, KIND_NEW_ARRAY)
+DELETE_NOTHROW(_ZdlPvRKSt9nothrow_t, KIND_NEW)
+DELETE_NOTHROW(_ZdaPvRKSt9nothrow_t, KIND_NEW_ARRAY)
+DELETE_ALIGNED(_ZdlPvSt11align_val_t, KIND_NEW)
+DELETE_ALIGNED(_ZdaPvSt11align_val_t, KIND_NEW_ARRAY)
+DELETE_ALIGNED_NOTHROW(_ZdlPvSt11align_val_tRKSt9nothrow_t, KIND_NEW)
+DELETE_ALIGNED_NOTHROW(_ZdaPvSt11align_val_tRKSt9nothrow_t, KIND_NEW_ARRAY)
+DELETE_SIZED_ALIGNED(_ZdlPvmSt11align_val_t, KIND_NEW)
+DELETE_SIZED_ALIGNED(_ZdaPvmSt11align_val_t, KIND_NEW_ARRAY)

@@ -6,6 +6,7 @@
 #include "hakmem/base/text.h"
 #include "hakmem/base/watch.h"
 #include "hakmem/config/options.h"
+#include "hakmem/guarded.h"
 #include "hakmem/large/large.h"
 #include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/os_backend.h"
@@ -26,7 +27,10 @@ static void collect(struct hak_stats *s) {
     s->transfer_bytes = hak_transfer_bytes();
     uint64_t moving = s->front_bytes + s->transfer_bytes;
     s->live_bytes = large.live_bytes + (pool.live_bytes > moving ? pool.live_bytes - moving : 0);
-    s->free_bytes = pool.free_bytes;
+    /* What waits in the quarantine is the program's no more. */
+    uint64_t waiting = hak_guarded_waiting_bytes();
+    s->live_bytes -= s->live_bytes < waiting ? s->live_bytes : waiting;
+    s->free_bytes = pool.free_bytes + waiting;
     s->resident_free_bytes = pool.resident_free_bytes + large.kept_bytes;
     s->mapped_bytes = pool.superslabs * SUPERSLAB_BYTES + large.live_bytes + large.cached_bytes;
     s->metadata_bytes = hak_os_meta_bytes();

@@ -2,9 +2,11 @@
 #include "hakmem/base/base.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <string>
 #include <thread>
 #include <vector>
@@ -87,6 +89,9 @@ TEST(Lock, IsNotTakenTwice) {
 TEST(Lock, WakesASleeperAndKeepsItsErrno) {
     lock l = {0};
     int seen = 0;
+    struct sigaction nothing = {};
+    nothing.sa_handler = [](int) {};
+    ASSERT_EQ(sigaction(SIGUSR1, &nothing, nullptr), 0);
     lock_acquire(&l);
     std::thread sleeper([&] {
         errno = 1234;
@@ -96,7 +101,10 @@ TEST(Lock, WakesASleeperAndKeepsItsErrno) {
     });
     /* Long enough for the spinning to end and the futex call to begin. */
     while (load_relaxed(&l.state) != 2) std::this_thread::yield();
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    for (int i = 0; i < 5; i++) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        pthread_kill(sleeper.native_handle(), SIGUSR1); /* the call ends with an error */
+    }
     lock_release(&l);
     sleeper.join();
     EXPECT_EQ(seen, 1234);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "hakmem/base/atomic.h"
+#include "hakmem/base/module.h"
 #include "hakmem/base/text.h"
 
 /* Of each string, bytes: the longest advice fits; a program's name may be cut. */
@@ -34,6 +35,8 @@ static const char *const KINDS[] = {
     [HAK_ERROR_WRONG_SIZE] = "wrong_size",
     [HAK_ERROR_WRONG_ALIGNMENT] = "wrong_alignment",
     [HAK_ERROR_CORRUPTED_BLOCK] = "corrupted_block",
+    [HAK_ERROR_OVERFLOW] = "overflow",
+    [HAK_ERROR_MISMATCHED_FREE] = "mismatched_free",
 };
 
 static const char *const OWNERS[] = {
@@ -73,6 +76,14 @@ static void append_place(struct text *t, const struct hak_error *e) {
     hak_text_string(t, ")");
 }
 
+static void append_places(struct text *t, const char *before, const void *const *at) {
+    for (unsigned i = 0; i < HAK_ERROR_PLACES && at[i] != NULL; i++) {
+        hak_text_string(t, i == 0 ? before : " <-");
+        hak_text_string(t, " ");
+        hak_text_place(t, at[i]);
+    }
+}
+
 static void append_line(struct text *t, const struct hak_error *e) {
     hak_text_string(t, "hakmem: ");
     hak_text_string(t, e->what);
@@ -80,6 +91,8 @@ static void append_line(struct text *t, const struct hak_error *e) {
     append_place(t, e);
     hak_text_string(t, "; ");
     hak_text_string(t, e->advice);
+    append_places(t, "; allocated at", e->allocated_at);
+    append_places(t, "; freed at", e->freed_at);
     hak_text_string(t, "\n");
 }
 
@@ -108,6 +121,19 @@ static void append_json_address(struct text *t, const char *key, const void *add
     hak_text_string(t, "\"");
 }
 
+static void append_json_places(struct text *t, const char *key, const void *const *at) {
+    if (at[0] == NULL) return;
+    append_key(t, key);
+    for (unsigned i = 0; i < HAK_ERROR_PLACES && at[i] != NULL; i++) {
+        struct text place = {.length = 0};
+        hak_text_place(&place, at[i]);
+        place.bytes[place.length] = '\0';
+        hak_text_string(t, i == 0 ? "[" : ",");
+        hak_text_json(t, place.bytes, NAME_SHOWN);
+    }
+    hak_text_string(t, "]");
+}
+
 static void append_json(struct text *t, const struct hak_error *e) {
     hak_text_string(t, "{\"hakmem\":\"error\"");
     append_json_string(t, "kind", KINDS[e->kind]);
@@ -121,6 +147,8 @@ static void append_json(struct text *t, const struct hak_error *e) {
     if (e->size_class >= 0) append_json_number(t, "size_class", (uint64_t)e->size_class);
     append_json_string(t, "owner", OWNERS[e->owner]);
     append_json_string(t, "advice", e->advice);
+    append_json_places(t, "allocated_at", e->allocated_at);
+    append_json_places(t, "freed_at", e->freed_at);
     append_json_number(t, "pid", (uint64_t)getpid());
     append_json_string(t, "program", hak_text_program_name());
     append_json_string(t, "then", goes_on ? "report" : "abort");

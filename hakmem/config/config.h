@@ -43,7 +43,7 @@
  * many bytes; beyond that, only as the flow demands. Blocks are taken ahead up to as many bytes,
  * and go back at the next free. */
 #define FRONT_COLD_TURNS 6
-#define FRONT_COLD_FREES 64 /* or so many frees between two sweeps */
+#define FRONT_COLD_FREES 64 /* or so many frees in a row, between two sweeps */
 #define FRONT_WARM_BYTES (8 * KiB)
 /* A class whose slabs empty, so many at least, has its lists shortened. */
 #define FRONT_DRAIN_SLABS 4
@@ -164,5 +164,22 @@
 /* Addresses of freed large blocks that are remembered, to call a double free by its name. A power
  * of two. */
 #define LARGE_FREED_ENTRIES 256
+
+/* Guarded blocks (safe and debug mode). Of the slack behind what was asked for, so much is filled,
+ * and compared; a large block may have megabytes. */
+#define GUARD_SLACK_BYTES (4 * KiB)
+/* Slack of up to so many bytes is filled and compared by its class, 16 bytes at once. */
+#define GUARD_WINDOW_BYTES 128
+#define GUARD_CANARY 0xca
+#define GUARD_FREED 0xdf
+#define GUARD_FRESH 0xce
+/* Blocks that wait at the most: 16 bytes each for the note of it. */
+#define GUARD_WAITING ((size_t)1 << 16)
+/* Bytes that a thread keeps apart before they go there: they stay in its cache. */
+#define GUARD_BATCH_BYTES (32 * KiB)
+/* A block above that part of the quarantine does not wait: it would drive all others out. */
+#define GUARD_WAITING_SHARE 4
+/* Of a fresh block, so much is filled in debug mode. */
+#define GUARD_FRESH_BYTES (1 * MiB)
 
 #endif

@@ -125,6 +125,8 @@ TEST_F(Options, TakeTheUpperBoundWhenTheNumberOverflows) {
 TEST_F(Options, TakeAModeByItsName) {
     EXPECT_EQ(parse({"HAKMEM_MODE=safe"}), "");
     EXPECT_EQ(hak_options.mode, static_cast<uint64_t>(MODE_SAFE));
+    EXPECT_EQ(parse({"HAKMEM_MODE=signals"}), "");
+    EXPECT_EQ(hak_options.mode, static_cast<uint64_t>(MODE_SIGNALS));
     EXPECT_EQ(parse({"HAKMEM_ON_ERROR=report", "HAKMEM_ERROR_JSON=1"}), "");
     EXPECT_EQ(hak_options.on_error, static_cast<uint64_t>(ON_ERROR_REPORT));
     EXPECT_EQ(hak_options.error_json, 1u);
@@ -136,7 +138,8 @@ TEST_F(Options, TakeAModeByItsName) {
 TEST_F(Options, KeepTheDefaultModeWhenTheNameIsUnknown) {
     for (std::string bad : {"", "Safe", "SAFE", "saf", "safer", " safe", "safe ", "0", "1"}) {
         EXPECT_EQ(parse({"HAKMEM_MODE=" + bad}),
-                  "hakmem: option HAKMEM_MODE=" + bad + " is none of default|safe; using default\n")
+                  "hakmem: option HAKMEM_MODE=" + bad +
+                      " is none of default|fast|signals|safe|debug; using default\n")
             << bad;
         EXPECT_TRUE(unchanged()) << bad;
     }
@@ -246,7 +249,9 @@ TEST_F(Options, ArePrintedALineEach) {
     close(ends[0]);
     ASSERT_GT(n, 0);
     all.resize(static_cast<size_t>(n));
-    EXPECT_NE(all.find("HAKMEM_MODE = safe  (default|safe)\n"), std::string::npos) << all;
+    EXPECT_NE(all.find("HAKMEM_MODE = safe  (default|fast|signals|safe|debug)\n"),
+              std::string::npos)
+        << all;
     EXPECT_NE(all.find("HAKMEM_WARM_POOL_SIZE = 5  (1..12)\n"), std::string::npos) << all;
     EXPECT_NE(all.find("HAKMEM_FRONT_MAX_MB = 32  (0..1048576)\n"), std::string::npos) << all;
     EXPECT_NE(all.find("HAKMEM_PREWARM_SUPERSLABS_C7 = 0  (0..4096)\n"), std::string::npos);

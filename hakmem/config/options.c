@@ -7,6 +7,7 @@
 #include "hakmem/config/config.h"
 
 struct options hak_options = {
+    .quarantine_kb = 1024,
     .warm_pool_size = 12,
     .warm_pool_prefill = 2,
     .front_max_mb = 32,
@@ -33,7 +34,7 @@ struct option {
 #define LIMIT_LEAST (8 * MiB)
 #define LIMIT_MOST (256 * GiB * KiB)
 
-static const char *const MODES[] = {"default", "safe"};
+static const char *const MODES[] = {"default", "fast", "signals", "safe", "debug"};
 static const char *const ON_ERROR[] = {"abort", "report"};
 
 static const char *const THP[] = {"default", "always", "never"};
@@ -41,7 +42,8 @@ static const char *const THP[] = {"default", "always", "never"};
 static const char *const PREWARM[] = {"start", "lazy", "adaptive"};
 
 static const struct option OPTIONS[] = {
-    {"MODE", &hak_options.mode, MODE_DEFAULT, MODE_SAFE, MODES, NULL},
+    {"MODE", &hak_options.mode, MODE_DEFAULT, MODE_DEBUG, MODES, NULL},
+    {"QUARANTINE_KB", &hak_options.quarantine_kb, 0, 1 << 20, NULL, NULL},
     {"ON_ERROR", &hak_options.on_error, ON_ERROR_ABORT, ON_ERROR_REPORT, ON_ERROR, NULL},
     {"ERROR_JSON", &hak_options.error_json, 0, 1, NULL, NULL},
     {"STATS", &hak_options.stats, 0, 1, NULL, NULL},

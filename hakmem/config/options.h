@@ -6,13 +6,14 @@
 
 #define PREWARM_CLASSES 8
 
-enum mode { MODE_DEFAULT, MODE_SAFE };
+enum mode { MODE_DEFAULT, MODE_FAST, MODE_SIGNALS, MODE_SAFE, MODE_DEBUG };
 enum thp { THP_DEFAULT, THP_ALWAYS, THP_NEVER };
 enum prewarm_mode { PREWARM_START, PREWARM_LAZY, PREWARM_ADAPTIVE };
 enum on_error { ON_ERROR_ABORT, ON_ERROR_REPORT };
 
 struct options {
     uint64_t mode;                           /* enum mode */
+    uint64_t quarantine_kb;                  /* freed blocks that wait in safe mode, KiB */
     uint64_t on_error;                       /* enum on_error */
     uint64_t error_json;                     /* 1: a mistake's line is a JSON object */
     uint64_t stats;                          /* 1: a summary at exit */

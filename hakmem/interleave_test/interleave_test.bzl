@@ -5,7 +5,7 @@ load("@rules_shell//shell:sh_test.bzl", "sh_test")
 
 # What is explored; a fake stands for os_backend, and the explorer for the ends of a process.
 _SOURCES = [
-    "//hakmem/base:guard.c",
+    "//hakmem/base:door.c",
     "//hakmem/base:lock.c",
     "//hakmem/base:reclaim.c",
     "//hakmem/base:text.c",
@@ -38,12 +38,13 @@ HEADERS = [
     "//hakmem/base:base.h",
     "//hakmem/base:clock.h",
     "//hakmem/base:futex.h",
-    "//hakmem/base:guard.h",
+    "//hakmem/base:door.h",
     "//hakmem/base:interleave.h",
     "//hakmem/base:list.h",
     "//hakmem/base:lock.h",
     "//hakmem/base:memcheck.h",
     "//hakmem/base:misuse.h",
+    "//hakmem/base:random.h",
     "//hakmem/base:reclaim.h",
     "//hakmem/base:text.h",
     "//hakmem/base:watch.h",

@@ -4,11 +4,13 @@
 
 #include <set>
 
+#include "hakmem/base/clock.h"
 #include "hakmem/config/options.h"
 #include "hakmem/interleave_test/explorer.h"
 #include "hakmem/interleave_test/fake_os.h"
 #include "hakmem/interleave_test/world.h"
 #include "hakmem/large/large.h"
+#include "hakmem/os_backend/budget.h"
 
 namespace interleave {
 namespace {
@@ -56,6 +58,21 @@ TEST(Large, ARecordIsTakenOnce) {
     });
 }
 
+/* Nobody has made a record yet. */
+TEST(Large, TheFirstRecordsLieInOneChunk) {
+    static void *blocks[2];
+    Explore({
+        [] {},
+        {
+            [] { blocks[0] = AllocLarge(); },
+            [] { blocks[1] = AllocLarge(); },
+        },
+        [] {
+            for (void *block : blocks) FreeLarge(block);
+        },
+    });
+}
+
 TEST(Large, ADoubleFreeIsSeen) {
     static void *block;
     static uint32_t word;
@@ -73,6 +90,31 @@ TEST(Large, ADoubleFreeIsSeen) {
     };
     s.misuse_ends_it = true;
     Explore(s);
+}
+
+/* ---- What is counted against the limit ---- */
+
+TEST(Budget, TheLastByteIsTakenOnce) {
+    static bool taken[2];
+    static size_t before;
+    Explore({
+        [] {
+            before = hak_budget_used();
+            hak_budget_set_limit(before + 1);
+        },
+        {
+            [] { taken[0] = hak_budget_take(1); },
+            [] {
+                hak_budget_add(5);
+                hak_budget_give(5);
+                taken[1] = hak_budget_take(1);
+            },
+        },
+        [] {
+            REQUIRE(!(taken[0] && taken[1]));
+            REQUIRE(hak_budget_used() == before + taken[0] + taken[1]);
+        },
+    });
 }
 
 /* ---- The cache ---- */
@@ -163,6 +205,28 @@ TEST(LargeCache, AKeptMappingIsTakenOrTrimmed) {
         },
         CheckCache,
         2,
+    });
+}
+
+/* At the second of two ticks nothing would have been used since the first. */
+TEST(LargeCache, ATickOfTwoThreadsIsOne) {
+    static uint64_t now;
+    auto tick = [] { hak_large_tick(now); };
+    Explore({
+        [] {
+            Begin(1);
+            now = clock_ms() + 10 * LARGE_TICK_MS; /* before what a free finds */
+            hak_large_tick(now);
+            Give(Take());
+            now += LARGE_TICK_MS;
+        },
+        {tick, tick},
+        [] {
+            large_stats stats;
+            hak_large_stats(&stats);
+            REQUIRE(stats.kept_bytes == kLargeBytes);
+            CheckCache();
+        },
     });
 }
 

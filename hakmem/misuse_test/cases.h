@@ -17,11 +17,12 @@ enum { UNNOTICED = 0, GIVEN_OUT = 3, CANNOT = 4 };
 struct misuse {
     const char *name;
     void (*commit)(void);
-    const char *line;
+    const char *line;    /* NULL: the default mode does not notice, and the program goes on */
+    const char *guarded; /* in safe and debug mode, what the line begins with; NULL: the same */
 };
 
 /* Each ends with a case without a name. */
-extern const struct misuse double_frees[], addresses[], insides[], sizes[], writes[];
+extern const struct misuse double_frees[], addresses[], insides[], sizes[], writes[], guarded[];
 
 /* Addresses pass through this, so that the compiler does not see what they are. */
 extern void *volatile hidden;

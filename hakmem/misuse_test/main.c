@@ -2,7 +2,8 @@
  * outside.
  *
  *   misuse NAME    commits it. Exit codes are in cases.h
- *   misuse --list  prints every NAME and the line that it must lead to
+ *   misuse --list  prints every NAME, the line that it must lead to, and what it begins with
+ *                  in safe mode
  *
  * Where nothing stopped it, the program goes on: blocks of all sizes must still be whole. */
 #define _GNU_SOURCE
@@ -16,7 +17,8 @@
 
 void *volatile hidden;
 
-static const struct misuse *const FILES[] = {double_frees, addresses, insides, sizes, writes};
+static const struct misuse *const FILES[] = {double_frees, addresses, insides,
+                                             sizes,        writes,    guarded};
 
 static void *run_it(void *run) {
     void (*function)(void);
@@ -66,7 +68,8 @@ int main(int count, char **arguments) {
     for (size_t f = 0; f < sizeof FILES / sizeof FILES[0]; f++) {
         for (const struct misuse *m = FILES[f]; m->name != NULL; m++) {
             if (list) {
-                printf("%s\t%s\n", m->name, m->line);
+                printf("%s\t%s\t%s\n", m->name, m->line != NULL ? m->line : "",
+                       m->guarded != NULL ? m->guarded : "");
             } else if (strcmp(arguments[1], m->name) == 0) {
                 m->commit();
                 go_on();

@@ -52,10 +52,9 @@ static void aligned_size(void) { call2("free_aligned_sized", aligned_alloc(64, 6
 static void aligned_to_3(void) { call2("free_aligned_sized", malloc(SMALL), 3, SMALL); }
 
 static void aligned_to_more(void) {
-    char *volatile two[2] = {malloc(48), malloc(48)};
-    /* One of two neighbours of 48 bytes is not at a multiple of 32. */
-    int odd = ((uintptr_t)two[0] & 31) != 0 ? 0 : 1;
-    call2("free_aligned_sized", two[odd], 32, 48);
+    char *volatile block = malloc(48);
+    uintptr_t at = (uintptr_t)block;
+    call2("free_aligned_sized", block, 2 * (at & -at), 48);
 }
 
 static void delete_too_big(void) { call("_ZdlPvm", block_of_new(SMALL), 80); }

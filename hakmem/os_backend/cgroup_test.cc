@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 
 namespace {
@@ -89,6 +90,32 @@ TEST_F(Cgroup, AContainersMountIsCutOffItsPath) {
     /* A path outside of what is mounted: the mount's own limit is all there is to see. */
     Write("/proc/self/cgroup", "0::/docker/abcd\n");
     EXPECT_EQ(Limit(), 1024 * kMiB);
+}
+
+/* Whose name begins alike. */
+TEST_F(Cgroup, AMountOfAnotherIsNotItsOwn) {
+    Write("/proc/self/cgroup", "0::/ab/c\n");
+    Write("/proc/self/mountinfo", "30 23 0:26 /a /cgroup rw - cgroup2 cgroup2 rw\n");
+    Write("/cgroup/memory.max", "2000000\n");
+    Write("/cgroupb/c/memory.max", "1000000\n");
+    EXPECT_EQ(Limit(), 2000000u);
+}
+
+TEST_F(Cgroup, EveryFileIsClosed) {
+    Write("/proc/self/cgroup", "0::/a\n");
+    Write("/proc/self/mountinfo", kV2);
+    Write("/proc/meminfo", "MemTotal: 1 kB\n");
+    Write("/sys/fs/cgroup/a/memory.max", "2000000\n");
+    auto open_files = [] {
+        fs::directory_iterator files("/proc/self/fd");
+        return std::distance(fs::begin(files), fs::end(files));
+    };
+    auto before = open_files();
+    for (int i = 0; i < 3; i++) {
+        EXPECT_EQ(Limit(), 2000000u);
+        EXPECT_EQ(hak_ram_bytes(root_.c_str()), 1024u);
+    }
+    EXPECT_EQ(open_files(), before);
 }
 
 TEST_F(Cgroup, MountsMayHaveBlanksAndManyFields) {

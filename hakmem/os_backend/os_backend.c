@@ -169,6 +169,13 @@ bool hak_os_purge(void *base, size_t bytes) {
     return ok;
 }
 
+bool hak_os_protect(void *base, size_t bytes, bool closed) {
+    int saved = errno;
+    bool ok = mprotect(base, bytes, closed ? PROT_NONE : PROT_READ | PROT_WRITE) == 0;
+    errno = saved;
+    return ok;
+}
+
 bool hak_os_populate(void *base, size_t bytes) {
     if (hak_os_refused(OS_POPULATE)) return false;
     int saved = errno;

@@ -44,6 +44,8 @@ size_t hak_os_discarded_bytes(void);
 /* Gives the pages back; the range reads as zero afterwards. False when pages may remain
  * (mlocked memory): then their contents remain too. */
 bool hak_os_purge(void *base, size_t bytes);
+/* Has every access to the pages fault, or opens them again. */
+bool hak_os_protect(void *base, size_t bytes, bool closed);
 /* Makes the pages resident in one call. False when the kernel cannot. */
 bool hak_os_populate(void *base, size_t bytes);
 /* Grows or shrinks a mapping where it is. */

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <string>
@@ -11,6 +12,7 @@
 #include "hakmem/config/config.h"
 #include "hakmem/config/options.h"
 #include "hakmem/os_backend/os_backend.h"
+#include "hakmem/os_backend/pages.h"
 
 namespace {
 
@@ -103,6 +105,14 @@ TEST_F(Pages, StayInRamWhereThatIsAskedForAndStillGoBack) {
     EXPECT_EQ(mincore(base_, 1, &page), 0);
     EXPECT_EQ(page & 1, 0) << "locking made it resident";
     Use();
+}
+
+TEST_F(Pages, ThatTheKernelDoesNotAdviseKeepErrno) {
+    Map();
+    hak_options.thp = THP_ALWAYS;
+    errno = 4321;
+    hak_os_apply_options(base_ + 1, kBytes); /* beside a page */
+    EXPECT_EQ(errno, 4321);
 }
 
 TEST_F(Pages, AreTheSystemsHugeOnesOrOthersWithOneWarning) {

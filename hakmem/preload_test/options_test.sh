@@ -74,14 +74,18 @@ is_silent HAKMEM_WARM_POOL_SIZE=12
 is_silent HAKMEM_WARM_POOL_PREFILL=0
 is_silent HAKMEM_STATS=0
 is_silent HAKMEM_MODE=default
+is_silent HAKMEM_MODE=signals
 is_silent HAKMEM_MODE=safe
+is_silent HAKMEM_MODE=debug
+is_silent HAKMEM_MODE=fast
+is_silent HAKMEM_MODE=safe HAKMEM_QUARANTINE_KB=0
 is_silent HAKMEM_ON_ERROR=abort
 is_silent HAKMEM_ON_ERROR=report HAKMEM_ERROR_JSON=1
 is_silent HAKMEM_FRONT_MAX_MB=0
 is_silent HAKMEM_MODE=safe HAKMEM_FRONT_MAX_MB=0
-warns HAKMEM_MODE=fast 'default\|safe' 'using default'
+warns HAKMEM_MODE=faster 'default\|fast\|signals\|safe\|debug' 'using default'
 warns HAKMEM_ON_ERROR=ignore 'abort\|report' 'using abort'
-warns HAKMEM_MODE=1 'default\|safe' 'using default'
+warns HAKMEM_MODE=1 'default\|fast\|signals\|safe\|debug' 'using default'
 warns HAKMEM_FRONT_MAX_MB=x '\b32\b'
 warns HAKMEM_WARM_POOL_SIZE=abc '\b12\b'
 warns HAKMEM_WARM_POOL_SIZE= '\b12\b'

@@ -2,7 +2,7 @@
 # Runs one real program's work twice, without and with the library preloaded, and compares
 # what it printed and every file it left in result/.
 #
-#   real_program_test.sh LIBRARY SCRIPT...
+#   real_program_test.sh LIBRARY [HAKMEM_NAME=VALUE...] SCRIPT...
 #
 # A script works in the directory it is started in, prints what must not differ and puts files
 # to compare into result/. It exits 77 where the program it needs is optional and missing.
@@ -13,6 +13,11 @@ SKIPPED=77
 
 library=$(realpath "$1")
 shift
+options=()
+while [[ ${1-} == HAKMEM_*=* ]]; do
+    options+=("$1")
+    shift
+done
 scratch=$(mktemp -d "${TEST_TMPDIR:-/tmp}/real_program.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 
@@ -56,7 +61,7 @@ test_program() {
         tail -n 5 "$scratch/without/stderr"
         return 1
     fi
-    run_work "$scratch/with" env LD_PRELOAD="$library" bash "$script" || status=$?
+    run_work "$scratch/with" env LD_PRELOAD="$library" "${options[@]}" bash "$script" || status=$?
     if [ "$status" != 0 ]; then
         echo "FAIL $name: exit $status with the library (124: out of time):"
         tail -n 20 "$scratch/with/stderr"

@@ -27,7 +27,7 @@ class Purge : public testing::Test {
         hak_shared_pool_trim(0);
         if (hak_os_page_bytes() >= SLAB_BYTES) GTEST_SKIP() << "a slab is one page";
         owner_.cookie = kCookie;
-        slab_ = hak_shared_pool_take(kPages, &owner_);
+        slab_ = hak_shared_pool_take(kPages, &owner_, false);
         ASSERT_NE(slab_, nullptr);
         void *head = nullptr;
         ASSERT_EQ(hak_slab_take(slab_, 64, &head, kCookie), 64u);
@@ -123,7 +123,7 @@ TEST_F(Purge, OfASparseSlabLeavesCountsRight) {
 }
 
 TEST_F(Purge, OfAnEmptyRunLeavesCountsRight) {
-    slab *empty = hak_shared_pool_take(kPages + 1, &owner_);
+    slab *empty = hak_shared_pool_take(kPages + 1, &owner_, false);
     ASSERT_NE(empty, nullptr);
     std::memset(slab_base(empty), 1, SLAB_BYTES);
     hak_shared_pool_give_empty(empty);

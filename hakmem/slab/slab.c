@@ -1,6 +1,7 @@
 #include "hakmem/slab/slab.h"
 
 #include "hakmem/base/misuse.h"
+#include "hakmem/base/random.h"
 #include "hakmem/base/watch.h"
 #include "hakmem/registry/registry.h"
 
@@ -146,7 +147,7 @@ void hak_slab_keep_marks(struct slab *slab) {
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
     for (unsigned i = 0; i < slab->high; i++, block += bytes) {
         bool free = (load_relaxed(&bits[i / 64]) >> i % 64 & 1) != 0;
-        if (free && *block_cookie(block) == 0) return;
+        if (free && block_read_mark(block) == 0) return;
     }
     set_words(slab, slab->class_index, 0);
     slab->checked = false;
@@ -213,6 +214,55 @@ unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t c
     if (before != NULL) block_link(before, NULL, cookie);
     if (taken != 0 && last >= slab->high) slab->high = (uint16_t)(last + 1);
     slab->low = (uint8_t)(w < words ? w : words - 1);
+    store_relaxed(&slab->out, (uint16_t)(slab->out + taken + dropped));
+    return taken;
+}
+
+/* Blocks that were never out have marks too from now on: any of them may be the next. */
+static void mark_rest(struct slab *slab, uint64_t cookie) {
+    size_t bytes = hak_size_class[slab->class_index].block_bytes;
+    char *block = slab_base(slab) + slab->high * bytes;
+    for (; slab->high < slab->capacity; slab->high++, block += bytes) {
+        block_link(block, NULL, cookie);
+    }
+}
+
+unsigned hak_slab_take_random(struct slab *slab, unsigned want, void **head, uint64_t cookie,
+                              uint64_t *state) {
+    uint64_t *bits = free_bits(slab);
+    size_t bytes = hak_size_class[slab->class_index].block_bytes;
+    unsigned words = words_of(slab), left = slab->capacity - slab->out, taken = 0, dropped = 0;
+    bool marked = HAK_CHECKS && cookie != 0 && slab->epoch == epoch && !slab->checked;
+    void *last = NULL;
+    *head = NULL;
+    mark_rest(slab, cookie);
+    *state = random_next(*state);
+    unsigned first = random_below(*state, slab->capacity), w = first / 64;
+    uint64_t here = UINT64_MAX << first % 64; /* of the first word, what lies below comes last */
+    for (; taken < want && taken + dropped < left; here = UINT64_MAX) {
+        uint64_t word = load_relaxed(&bits[w]), rest = word & here;
+        while (rest != 0 && taken < want) {
+            unsigned bit = (unsigned)__builtin_ctzll(rest);
+            rest &= rest - 1;
+            word &= ~((uint64_t)1 << bit);
+            void *block = slab_base(slab) + (w * 64 + bit) * bytes;
+            if (HAK_UNLIKELY(marked && !block_is_marked(block, cookie))) {
+                report_corrupted(slab, block);
+                dropped++;
+                continue;
+            }
+            if (last == NULL) {
+                *head = block;
+            } else {
+                block_link(last, block, cookie);
+            }
+            last = block;
+            taken++;
+        }
+        store_relaxed(&bits[w], word);
+        w = w + 1 == words ? 0 : w + 1;
+    }
+    if (last != NULL) block_link(last, NULL, cookie);
     store_relaxed(&slab->out, (uint16_t)(slab->out + taken + dropped));
     return taken;
 }

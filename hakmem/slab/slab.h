@@ -131,6 +131,10 @@ void hak_slab_set_owner(struct slab *slab, struct slab_owner *owner);
  * NULL, each with the mark of a free block. Returns how many. A block that was written to since it
  * was freed is reported and stays out for ever. `cookie` 0: there are no marks. */
 unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t cookie);
+/* The same from a random place on, up to the slab's end and then from its start. `state`:
+ * random_next's. */
+unsigned hak_slab_take_random(struct slab *slab, unsigned want, void **head, uint64_t cookie,
+                              uint64_t *state);
 /* Owner: gives one block back. */
 enum slab_result hak_slab_give(struct slab *slab, void *block);
 /* Owner: gives back the blocks at the start of a list, linked by their first words, that lie in
@@ -184,10 +188,11 @@ HAK_INLINE char *slab_base(const struct slab *slab) {
 
 /* What a free block carries in its second word: the sum of a secret cookie, its own address and
  * its link. So it says that the block is free, no other block's mark says so of this one, and a
- * link that was written to is not followed. */
+ * link that was written to is not followed. Free blocks may be hidden (base/watch.h): what is
+ * HAK_UNWATCHED alone touches them; block_cookie is for tests. */
 HAK_INLINE uint64_t *block_cookie(void *block) { return (uint64_t *)block + 1; }
 HAK_UNWATCHED uint64_t block_read_mark(const void *block) { return ((const uint64_t *)block)[1]; }
-HAK_UNWATCHED void block_write_mark(void *block, uint64_t mark) { *block_cookie(block) = mark; }
+HAK_UNWATCHED void block_write_mark(void *block, uint64_t mark) { ((uint64_t *)block)[1] = mark; }
 HAK_UNWATCHED void *block_next(const void *block) { return *(void *const *)block; }
 HAK_UNWATCHED void block_write_next(void *block, void *next) { *(void **)block = next; }
 HAK_INLINE uint64_t block_mark(const void *block, const void *next, uint64_t cookie) {

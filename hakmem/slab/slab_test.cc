@@ -5,15 +5,19 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <random>
 #include <set>
 #include <thread>
 #include <vector>
 
+#include "hakmem/base/misuse.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/registry/registry.h"
 
 namespace {
+
+constexpr uint64_t kCookie = 0x5eed;
 
 /* One superslab, as the shared pool would make it, and an owner. */
 class Slab : public testing::Test {
@@ -45,15 +49,28 @@ class Slab : public testing::Test {
         return &ss_->slabs[index];
     }
 
-    static std::vector<char *> take(slab *s, unsigned want) {
-        void *head = nullptr;
-        unsigned n = hak_slab_take(s, want, &head, 0);
+    static std::vector<char *> blocks_of(void *head) {
         std::vector<char *> blocks;
         for (; head != nullptr; head = *static_cast<void **>(head)) {
             blocks.push_back(static_cast<char *>(head));
         }
+        return blocks;
+    }
+
+    static std::vector<char *> take(slab *s, unsigned want) {
+        void *head = nullptr;
+        unsigned n = hak_slab_take(s, want, &head, 0);
+        std::vector<char *> blocks = blocks_of(head);
         EXPECT_EQ(blocks.size(), n);
         return blocks;
+    }
+
+    /* All blocks that are out come back, and the slab ends. */
+    static void end(slab *s) {
+        for (unsigned i = 0; i < s->capacity; i++) {
+            hak_slab_give(s, slab_base(s) + i * size_t{hak_size_class[s->class_index].block_bytes});
+        }
+        hak_slab_uncarve(s);
     }
 
     /* Collects everything that is pending, as a warm pool does. */
@@ -71,6 +88,7 @@ class Slab : public testing::Test {
 
     superslab *ss_ = nullptr;
     slab_owner owner_ = {};
+    uint64_t random_ = 0x9e3779b97f4a7c15;
 };
 
 TEST_F(Slab, GivesEachBlockOnceInEveryClass) {
@@ -343,15 +361,43 @@ TEST_F(Slab, FreePagesTouchNoBlockThatIsOutside) {
     }
 }
 
+/* Twice half of a slab, of which every second block comes back, then all. */
+TEST_F(Slab, BlocksFromRandomPlacesAreEachTakenOnce) {
+    for (unsigned c : {0, 3, 31, 60, CLASSES - 1}) {
+        slab *s = carve(c);
+        unsigned capacity = hak_size_class[c].capacity;
+        for (unsigned want : {capacity / 2, capacity / 2, capacity + 1}) {
+            unsigned n = std::min(want, capacity - s->out);
+            void *head;
+            ASSERT_EQ(hak_slab_take_random(s, want, &head, kCookie, &random_), n) << c;
+            std::vector<char *> blocks = blocks_of(head);
+            for (char *b : blocks) ASSERT_TRUE(block_is_marked(b, kCookie));
+            ASSERT_EQ(std::set<char *>(blocks.begin(), blocks.end()).size(), n);
+            EXPECT_FALSE(capacity > 20 && blocks[0] == slab_base(s));
+            hak_slab_check_invariant(s);
+            for (size_t i = 0; i < n; i += 2) ASSERT_EQ(hak_slab_give(s, blocks[i]), SLAB_OK);
+        }
+        end(s);
+    }
+}
+
+TEST_F(Slab, ABlockThatWasWrittenToIsNotTakenFromARandomPlace) {
+    slab *s = carve(31);
+    void *head, *rest;
+    ASSERT_EQ(hak_slab_take_random(s, 1, &head, kCookie, &random_), 1u);
+    ASSERT_EQ(hak_slab_give(s, head), SLAB_OK);
+    memset(head, 1, 8);
+    hak_misuse_set_policy(nullptr, /* report */ true, false);
+    EXPECT_EQ(hak_slab_take_random(s, 100, &rest, kCookie, &random_), s->capacity - 1u);
+    for (char *b : blocks_of(rest)) EXPECT_NE(b, head);
+    end(s);
+}
+
 TEST_F(Slab, MarksThatWentWithTheirPagesComeBack) {
-    constexpr uint64_t kCookie = 0x5eed;
     slab *s = carve(31);
     void *head = nullptr;
     ASSERT_EQ(hak_slab_take(s, 40, &head, kCookie), 40u);
-    std::vector<char *> blocks;
-    for (; head != nullptr; head = *static_cast<void **>(head)) {
-        blocks.push_back(static_cast<char *>(head));
-    }
+    std::vector<char *> blocks = blocks_of(head);
     for (size_t i = 1; i < blocks.size(); i++) ASSERT_EQ(hak_slab_give(s, blocks[i]), SLAB_OK);
     *block_cookie(blocks[0]) = 0;
     hak_slab_set_checked(s);

@@ -4,6 +4,9 @@
 
 #include "hakmem/tls_front/tls_front.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
 /* Gives a list of blocks of class `c` back to their slabs, whoever owns those. Returns bytes. */
 size_t hak_bin_return(struct heap *heap, unsigned c, void *head);
 /* The same for one block. False: its slab is another living thread's. */
@@ -19,5 +22,8 @@ bool hak_front_mark(void *block);
 uint64_t hak_front_threads(void);
 /* Reports a misuse that giving back a block found. */
 void hak_bin_check(enum slab_result result, void *block, unsigned c);
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -90,6 +90,7 @@ void hak_cap_flow(struct heap *heap, unsigned c, enum flow flow) {
     bool in = flow == FLOW_IN, was_in = use->last == FLOW_IN;
     bool turned = in != was_in && use->last != FLOW_NONE;
     use->last = (uint8_t)flow;
+    if (in) use->frees = 0;
     if (list->cold > 0) {
         list->cold = (uint8_t)(list->cold - turned);
         return;

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "hakmem/base/watch.h"
-#include "hakmem/config/options.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/tls_front/bin.h"
@@ -32,6 +31,7 @@ static struct heap *acquire_heap(void) {
     if (heap == NULL) heap = hak_os_meta_alloc(sizeof(*heap));
     if (heap == NULL || heap->in_use) return heap;
     count_add(&hak_heaps.live, 1);
+    if (hak_heaps.random) heap->random = hak_os_random();
     hak_warm_pool_init(&heap->warm);
     hak_caps_init(heap);
     for (unsigned c = 0; c < CLASSES; c++) set_divisor(&heap->lists.of[c], c);
@@ -41,16 +41,30 @@ static struct heap *acquire_heap(void) {
     return heap;
 }
 
-/* Safe mode: every call takes the slow path, which a signal handler cannot disturb. While a tool
+/* Hidden lists: every call takes the slow path, which a signal handler cannot disturb. While a tool
  * watches, every call takes it too: there blocks are shown and hidden. */
 static void set_hot(struct heap *heap) {
-    bool hidden = hak_options.mode == MODE_SAFE || watch_is_on();
-    heap->hot = hidden ? (struct lists *)(uintptr_t)&hak_lists_none : &heap->lists;
+    struct lists *none = (struct lists *)(uintptr_t)&hak_lists_none;
+    store_relaxed(&heap->hot, hak_heaps.hidden || watch_is_on() ? none : &heap->lists);
 }
 
-void hak_front_apply_mode(void) {
-    if (hak_front.heap == NULL || !front_enter()) return;
-    set_hot(hak_front.heap);
+void hak_front_hide(bool hide) {
+    if (!front_enter()) return;
+    lock_acquire(&hak_heaps.lock);
+    hak_heaps.hidden = hide;
+    for (struct heap *heap = hak_heaps.all; heap != NULL; heap = heap->next_all) set_hot(heap);
+    lock_release(&hak_heaps.lock);
+    front_leave();
+}
+
+void hak_front_randomise(void) {
+    if (!front_enter()) return;
+    lock_acquire(&hak_heaps.lock);
+    hak_heaps.random = true;
+    for (struct heap *heap = hak_heaps.all; heap != NULL; heap = heap->next_all) {
+        store_relaxed(&heap->random, hak_os_random());
+    }
+    lock_release(&hak_heaps.lock);
     front_leave();
 }
 
@@ -64,7 +78,7 @@ bool hak_front_start(void) {
         if (heap != NULL) {
             hak_heap_set_thread(heap);
             heap->in_use = true;
-            guard_enter(&heap->guard);
+            door_enter(&heap->door);
             heap->lists.end = word_of_class(CLASSES);
             heap->lists.cookie = heap->warm.owner.cookie = hak_heaps.cookie;
             set_hot(heap);
@@ -78,7 +92,7 @@ bool hak_front_start(void) {
 
 void hak_heap_retire(struct heap *heap) {
     heap->in_use = false;
-    guard_leave(&heap->guard);
+    door_leave(&heap->door);
     heap->next_free = hak_heaps.free;
     hak_heaps.free = heap;
     count_add(&hak_heaps.live, -1);
@@ -158,7 +172,7 @@ static void free_list(void *head) {
 
 static void abandon(struct heap *heap) {
     struct lists *lists = &heap->lists;
-    if (heap->guard.busy == 0) {
+    if (heap->door.busy == 0) {
         for (unsigned c = 0; c < CLASSES; c++) {
             free_list(lists->of[c].take);
             free_list(lists->of[c].give);
@@ -168,7 +182,7 @@ static void abandon(struct heap *heap) {
         lists->of[c].take = lists->of[c].give = NULL;
         lists->of[c].room = 0;
     }
-    heap->guard.guest = 0;
+    heap->door.guest = 0;
     hak_caps_forget(heap);
     hak_warm_pool_abandon(&heap->warm);
     hak_heap_retire(heap);

@@ -17,6 +17,8 @@ struct heaps {
     uint64_t cookie;
     uint64_t live; /* read without the lock too */
     bool without;  /* a thread that had no heap freed a block; without the lock */
+    bool hidden;   /* every heap's lists */
+    bool random;   /* blocks of slabs are taken from a random one on */
 };
 
 extern struct heaps hak_heaps;

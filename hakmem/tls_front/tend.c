@@ -26,7 +26,7 @@ static bool is_left(const struct heap *heap, int32_t process, int32_t mine) {
     bool gone = heap->thread == mine ||
                 (syscall(SYS_tgkill, process, heap->thread, 0) == -1 && errno == ESRCH);
     /* One that was stopped in a slow path by force leaves it as it is. */
-    return gone && load_acquire(&heap->guard.busy) == 0 && load_acquire(&heap->guard.guest) == 0;
+    return gone && load_acquire(&heap->door.busy) == 0 && load_acquire(&heap->door.guest) == 0;
 }
 
 /* The next heap in turn; there is one. */
@@ -62,7 +62,7 @@ struct heap *hak_heap_find_left(void) {
 /* This thread's for the moment; a child that is forked meanwhile trusts no list of it. */
 static void take_over(struct heap *heap) {
     hak_heap_set_thread(heap);
-    guard_enter(&heap->guard);
+    door_enter(&heap->door);
 }
 
 static void end(struct heap *heap) {
@@ -82,7 +82,7 @@ static bool begin_visit(struct heap *heap, bool all, uint64_t now) {
     heap->refills_seen = refills;
     bool sleeps = (int64_t)(now - heap->seen_ms) >= HEAP_SLEEPS_MS;
     if (!(all || sleeps) || load_relaxed(&heap->warm.owner.pending) == NULL) return false;
-    return hak_guard_visit(&heap->guard);
+    return hak_door_visit(&heap->door);
 }
 
 void hak_front_tend(unsigned most, bool all) {
@@ -102,7 +102,7 @@ void hak_front_tend(unsigned most, bool all) {
             end(heap);
         } else {
             hak_warm_pool_trim(&heap->warm);
-            hak_guard_end_visit(&heap->guard);
+            hak_door_end_visit(&heap->door);
         }
         lock_acquire(&hak_heaps.lock);
     }

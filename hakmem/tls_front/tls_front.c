@@ -97,6 +97,16 @@ static void swap(struct heap *heap, unsigned c) {
     list->room = list->cap;
 }
 
+static void take_from(struct heap *heap, struct slab *slab, unsigned want, void **head) {
+    uint64_t random = load_relaxed(&heap->random);
+    if (HAK_LIKELY(random == 0)) {
+        hak_slab_take(slab, want, head, heap->lists.cookie);
+        return;
+    }
+    hak_slab_take_random(slab, want, head, heap->lists.cookie, &random);
+    store_relaxed(&heap->random, random);
+}
+
 /* A few blocks that go to and fro would swap at each malloc: a warm class gets more to them, of the
  * slab in use. `few` are in the taking list. */
 static void top_up(struct heap *heap, unsigned c, int few) {
@@ -108,7 +118,7 @@ static void top_up(struct heap *heap, unsigned c, int few) {
     void *last = list->take, *more = NULL;
     for (; !HAK_CHECKS || block_is_marked(last, cookie); last = block_next(last)) {
         if (block_next(last) != NULL) continue;
-        hak_slab_take(slab, (unsigned)(list->cap - few), &more, cookie);
+        take_from(heap, slab, (unsigned)(list->cap - few), &more);
         hak_warm_pool_taken(&heap->warm, slab);
         block_link(last, more, cookie);
         return;
@@ -133,7 +143,7 @@ static HAK_NOINLINE void *refill(struct heap *heap, unsigned c) {
     while (block == NULL) { /* 3. a slab: another one if all that it had was written to */
         struct slab *slab = hak_warm_pool_get(&heap->warm, c);
         if (slab == NULL) return NULL;
-        hak_slab_take(slab, hak_cap_batch(heap, c), &list->take, heap->lists.cookie);
+        take_from(heap, slab, hak_cap_batch(heap, c), &list->take);
         hak_warm_pool_taken(&heap->warm, slab);
         block = pop(heap, c);
     }
@@ -197,11 +207,6 @@ static void free_cold(struct heap *heap, void *block, unsigned c) {
     if (++heap->use[c].frees >= FRONT_COLD_FREES) list->cold = 0;
 }
 
-static bool begins_block(const struct list_pair *list, const void *block) {
-    uint32_t word = registry_word(block);
-    return (word & WORD_RUN) ? starts_medium(list, block, word) : starts_block(list, block);
-}
-
 /* In a list, or in its slab. The mark tells, or the slab's bits where the link was written to. */
 static bool is_free(const struct heap *heap, const void *block) {
     if (!HAK_CHECKS || HAK_LIKELY(!block_may_be_marked(block))) return false;
@@ -216,7 +221,7 @@ static bool is_free(const struct heap *heap, const void *block) {
 void hak_front_free(void *block, unsigned c) {
     struct heap *heap = hak_front.heap;
     struct list_pair *list = &heap->lists.of[c];
-    if (HAK_UNLIKELY(!begins_block(list, block))) {
+    if (HAK_UNLIKELY(!list_begins_block(list, block, registry_word(block)))) {
         hak_bin_check(SLAB_INTERIOR, block, c);
         return;
     }

@@ -13,7 +13,7 @@
  * is handed over whole. Blocks that share a cache line (LINE_BYTES) are the exception: they are
  * sorted out before they are taken again, so that two threads do not write one line.
  *
- * The hot path is not guarded against signal handlers; in safe mode it finds no lists at all. Every
+ * The hot path is not guarded against signal handlers; in signals mode it finds no lists. Every
  * slow path is guarded (front_enter): a handler that comes in between finds no lists, and is served
  * aside, without a lock. */
 #ifndef HAKMEM_TLS_FRONT_TLS_FRONT_H_
@@ -21,7 +21,7 @@
 
 #include "hakmem/base/atomic.h"
 #include "hakmem/base/base.h"
-#include "hakmem/base/guard.h"
+#include "hakmem/base/door.h"
 #include "hakmem/registry/registry.h"
 #include "hakmem/size_class/size_class.h"
 #include "hakmem/transfer/transfer.h"
@@ -44,7 +44,7 @@ struct list_use {
     uint16_t batch; /* blocks that a cold class takes from its slab next time */
     uint8_t rested; /* sweeps that found the class as the one before had left it */
     uint8_t last;   /* how blocks last went past the lists: enum flow */
-    uint8_t frees;  /* of the cold class, since the last sweep */
+    uint8_t frees;  /* of the cold class, since blocks last came in, or the last sweep */
 };
 
 /* In from behind the lists, out to slabs, over to other threads. */
@@ -64,7 +64,7 @@ struct lists {
 /* Thread-local. */
 struct front {
     struct lists *lists; /* what the hot path sees: the heap's, or hak_lists_none in a slow path,
-                          * without a heap, and in safe mode */
+                          * without a heap, and while they are hidden */
     struct heap *heap;   /* NULL until the thread has one, and after its end */
     uint32_t busy;       /* 1 in a slow path; FRONT_ENDED once the thread has ended */
     uint32_t asides;     /* frees without a heap, to FRONT_ASIDE_FREES */
@@ -83,11 +83,12 @@ struct caps {
 /* What a thread has. Made at its first slow path, recycled after its end. */
 struct heap {
     struct lists lists;
-    struct lists *hot; /* what the hot path sees between slow paths */
+    struct lists *hot; /* what the hot path sees between slow paths; others write it */
     struct caps caps;
     struct list_use use[CLASSES];
     struct warm_pool warm;
     uint64_t refills;
+    uint64_t random; /* where its blocks come from, random_next's state; 0: lowest first */
     struct {
         size_t blocks; /* that went back to slabs since this was set to 0 */
         size_t sparse; /* of these: to slabs that stayed sparse */
@@ -95,7 +96,7 @@ struct heap {
     int32_t process, thread; /* whose it is, as the kernel counts them */
     /* Busy: its thread is in a slow path, and a forked child's copy may be torn. A guest uses the
      * warm pool, never the lists. */
-    struct guard guard;
+    struct door door;
     uint64_t refills_seen; /* by tend.c when it last looked */
     uint64_t seen_ms;      /* when it saw that they grew */
     bool in_use;           /* a thread has it */
@@ -119,8 +120,11 @@ bool hak_front_start(void);
 extern void (*hak_front_on_tick)(uint64_t now);
 /* A tick is due, and the caller's to do; TICK_MS later there is another. */
 bool hak_front_claim_tick(uint64_t now);
-/* To be called when the options are known: the thread may have had a heap before. */
-void hak_front_apply_mode(void);
+/* Hides the lists of all threads from the hot path, or shows them: of others from the end of their
+ * next slow path on. In a slow path it does nothing. */
+void hak_front_hide(bool hide);
+/* From now on threads take the blocks of a slab from a random one on. */
+void hak_front_randomise(void);
 /* A block of class `c`, from the list or what stands behind it. NULL: out of memory. Entered. */
 void *hak_front_take(unsigned c);
 /* The block carries the mark of a free one. */
@@ -174,7 +178,7 @@ HAK_INLINE bool front_enter(void) {
     hak_front.busy = 1;
     signal_fence();
     hak_front.lists = (struct lists *)(uintptr_t)&hak_lists_none;
-    if (HAK_LIKELY(hak_front.heap != NULL)) guard_enter(&hak_front.heap->guard);
+    if (HAK_LIKELY(hak_front.heap != NULL)) door_enter(&hak_front.heap->door);
     signal_fence();
     return true;
 }
@@ -182,8 +186,8 @@ HAK_INLINE bool front_enter(void) {
 HAK_INLINE void front_leave(void) {
     signal_fence();
     if (HAK_LIKELY(hak_front.heap != NULL)) {
-        guard_leave(&hak_front.heap->guard);
-        hak_front.lists = hak_front.heap->hot;
+        door_leave(&hak_front.heap->door);
+        hak_front.lists = load_relaxed(&hak_front.heap->hot);
     }
     signal_fence();
     hak_front.busy = 0;
@@ -208,8 +212,7 @@ HAK_INLINE bool starts_block(const struct list_pair *list, const void *block) {
 }
 
 /* Takes a block; NULL: the list is empty, or its first block was written to. */
-HAK_INLINE void *front_pop(size_t scaled_class) {
-    struct lists *lists = hak_front.lists;
+HAK_INLINE void *front_pop_of(struct lists *lists, size_t scaled_class) {
     struct list_pair *list = list_at(lists, scaled_class);
     void *block = list->take;
     if (HAK_UNLIKELY(block == NULL)) return NULL;
@@ -220,6 +223,10 @@ HAK_INLINE void *front_pop(size_t scaled_class) {
     list->take = next;
     if (HAK_CHECKS) block_write_mark(block, 0);
     return block;
+}
+
+HAK_INLINE void *front_pop(size_t scaled_class) {
+    return front_pop_of(hak_front.lists, scaled_class);
 }
 
 /* The commonest refill, and the only one of a block that comes and goes alone: the giving list
@@ -279,6 +286,16 @@ HAK_INLINE bool starts_medium(const struct list_pair *list, const void *block, u
     uint32_t offset = (uint16_t)(uintptr_t)block - word_first(word);
     uint64_t product = (uint64_t)offset * list->divisor;
     return (uint32_t)product < list->divisor && product >> 32 < word_count(word);
+}
+
+/* The pair of a slab's word. */
+HAK_INLINE struct list_pair *list_of_word(struct lists *lists, uint32_t word) {
+    return (struct list_pair *)((char *)&lists->none + (word & 0xffff));
+}
+
+/* Of an address with the word of a slab: a block begins there. */
+HAK_INLINE bool list_begins_block(const struct list_pair *list, const void *block, uint32_t word) {
+    return (word & WORD_RUN) ? starts_medium(list, block, word) : starts_block(list, block);
 }
 
 /* front_push for slabs of more than a unit. */

@@ -107,6 +107,43 @@ TEST_F(WarmPool, KeepsAtMostFourEmptySlabs) {
     for (auto &blocks : taken) give(blocks);
 }
 
+/* Empties four slabs of a pool that would keep them all. */
+void empty_four(warm_pool *wp) {
+    wp->empties_max = WARM_EMPTY_SLABS;
+    void *heads[WARM_EMPTY_SLABS];
+    for (void *&head : heads) {
+        slab *s = hak_warm_pool_get(wp, kClass);
+        hak_slab_take(s, UINT32_MAX, &head, 0);
+        hak_warm_pool_taken(wp, s);
+    }
+    for (void *head : heads) {
+        while (head != nullptr) {
+            void *next = *static_cast<void **>(head);
+            slab *s = hak_slab_of(head);
+            unsigned before = s->out;
+            EXPECT_EQ(hak_slab_give(s, head), SLAB_OK);
+            hak_warm_pool_given(wp, s, before);
+            head = next;
+        }
+    }
+}
+
+TEST_F(WarmPool, AllThreadsTogetherKeepABoundedNumber) {
+    static warm_pool others[WARM_EMPTY_SLABS_OF_ALL / WARM_EMPTY_SLABS];
+    for (warm_pool &wp : others) {
+        hak_warm_pool_init(&wp);
+        empty_four(&wp);
+        EXPECT_EQ(wp.empties, uint32_t{WARM_EMPTY_SLABS});
+    }
+    for (int i = 0; i < WARM_EMPTY_SLABS_OF_ALL; i++) {
+        empty_four(&wp_);
+        EXPECT_EQ(wp_.empties, 0u) << "others have them all";
+    }
+    for (warm_pool &wp : others) hak_warm_pool_release(&wp);
+    empty_four(&wp_);
+    EXPECT_EQ(wp_.empties, uint32_t{WARM_EMPTY_SLABS});
+}
+
 TEST_F(WarmPool, GivesUpTheEmptySlabsThatWereNotNeeded) {
     LearnToKeepEmpties();
     hak_warm_pool_cool(&wp_);

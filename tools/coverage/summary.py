@@ -16,8 +16,8 @@ REPORT = ROOT / "bazel-out" / "_coverage" / "_coverage_report.dat"
 
 
 def percent(counts):
-    covered = sum(1 for count in counts.values() if count)
-    return f"{100 * covered / len(counts):5.1f} % of {len(counts):3}" if counts else "      none"
+    covered = sum(1 for count in counts if count)
+    return f"{100 * covered / len(counts):5.1f} % of {len(counts):4}" if counts else "       none"
 
 
 def records(text):
@@ -44,6 +44,7 @@ def main():
     parser.add_argument("prefixes", nargs="*", default=["hakmem/"])
     options = parser.parse_args()
 
+    all_lines, all_branches = [], []
     for source, lines, branches in records(REPORT.read_text()):
         if not source.startswith(tuple(options.prefixes)) or "_test" in source:
             continue
@@ -51,7 +52,10 @@ def main():
         if source.endswith(".h"):
             branches = {}
         branches = {key: n for key, n in branches.items() if "hak_assert(" not in text[key[0] - 1]}
-        print(f"{source:36} lines {percent(lines)}, branches {percent(branches)}")
+        all_lines += lines.values()
+        all_branches += branches.values()
+        line_share, branch_share = percent(lines.values()), percent(branches.values())
+        print(f"{source:36} lines {line_share}, branches {branch_share}")
         if not options.missing:
             continue
         missing = {number for number, count in lines.items() if not count}
@@ -59,6 +63,7 @@ def main():
         for number in sorted(missing | half):
             mark = "-" if number in missing else "?"
             print(f"  {mark} {number:4} {text[number - 1]}")
+    print(f"{'all of these':36} lines {percent(all_lines)}, branches {percent(all_branches)}")
 
 
 if __name__ == "__main__":

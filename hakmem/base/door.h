@@ -8,13 +8,13 @@
  *
  * If the owner's 1 comes before its fence, c sees it; if it comes after, 2 sees a. So never are
  * both inside. Where the kernel has no membarrier there are no visits. */
-#ifndef HAKMEM_BASE_GUARD_H_
-#define HAKMEM_BASE_GUARD_H_
+#ifndef HAKMEM_BASE_DOOR_H_
+#define HAKMEM_BASE_DOOR_H_
 
 #include "hakmem/base/atomic.h"
 #include "hakmem/base/base.h"
 
-struct guard {
+struct door {
     uint32_t busy;  /* the owner is inside */
     uint32_t guest; /* a guest is, or looks whether it may be */
 };
@@ -23,21 +23,21 @@ struct guard {
 extern "C" {
 #endif
 /* For an owner that found a guest. */
-void hak_guard_wait(struct guard *guard);
+void hak_door_wait(struct door *door);
 /* False: the owner is inside, or another guest. Never waits. */
-bool hak_guard_visit(struct guard *guard);
-void hak_guard_end_visit(struct guard *guard);
+bool hak_door_visit(struct door *door);
+void hak_door_end_visit(struct door *door);
 #ifdef __cplusplus
 }
 #endif
 
-HAK_INLINE void guard_enter(struct guard *guard) {
-    store_relaxed(&guard->busy, 1u);
+HAK_INLINE void door_enter(struct door *door) {
+    store_relaxed(&door->busy, 1u);
     signal_fence(); /* the processor's fence is the guest's to bring about */
-    /* Acquire pairs with hak_guard_end_visit. */
-    if (HAK_UNLIKELY(load_acquire(&guard->guest) != 0)) hak_guard_wait(guard);
+    /* Acquire pairs with hak_door_end_visit. */
+    if (HAK_UNLIKELY(load_acquire(&door->guest) != 0)) hak_door_wait(door);
 }
 
-HAK_INLINE void guard_leave(struct guard *guard) { store_release(&guard->busy, 0u); }
+HAK_INLINE void door_leave(struct door *door) { store_release(&door->busy, 0u); }
 
 #endif

@@ -1,4 +1,4 @@
-#include "hakmem/base/guard.h"
+#include "hakmem/base/door.h"
 
 #include <errno.h>
 
@@ -25,28 +25,28 @@ static bool fence_all_threads(void) {
 }
 #endif
 
-void hak_guard_wait(struct guard *guard) {
+void hak_door_wait(struct door *door) {
     int saved = errno;
-    while (load_acquire(&guard->guest) != 0) futex_wait(&guard->guest, 1);
+    while (load_acquire(&door->guest) != 0) futex_wait(&door->guest, 1);
     errno = saved;
 }
 
-void hak_guard_end_visit(struct guard *guard) {
+void hak_door_end_visit(struct door *door) {
     int saved = errno;
     /* Release: the owner sees what was done. */
-    store_release(&guard->guest, 0u);
-    futex_wake(&guard->guest);
+    store_release(&door->guest, 0u);
+    futex_wake(&door->guest);
     errno = saved;
 }
 
-bool hak_guard_visit(struct guard *guard) {
+bool hak_door_visit(struct door *door) {
     uint32_t none = 0;
-    if (load_relaxed(&guard->busy) != 0 || !cas_acq_rel(&guard->guest, &none, 1u)) return false;
+    if (load_relaxed(&door->busy) != 0 || !cas_acq_rel(&door->guest, &none, 1u)) return false;
     int saved = errno;
     bool fenced = fence_all_threads();
     errno = saved;
-    /* Acquire pairs with guard_leave. */
-    if (fenced && load_acquire(&guard->busy) == 0) return true;
-    hak_guard_end_visit(guard);
+    /* Acquire pairs with door_leave. */
+    if (fenced && load_acquire(&door->busy) == 0) return true;
+    hak_door_end_visit(door);
     return false;
 }

@@ -1,14 +1,14 @@
 /* A guest uses what a thread that sleeps does not look after. */
 #include <gtest/gtest.h>
 
-#include "hakmem/base/guard.h"
+#include "hakmem/base/door.h"
 #include "hakmem/interleave_test/explorer.h"
 #include "hakmem/interleave_test/world.h"
 
 namespace interleave {
 namespace {
 
-struct guard a_guard;
+struct door a_door;
 int inside;
 
 void Use() {
@@ -19,21 +19,21 @@ void Use() {
 }
 
 void Own() {
-    guard_enter(&a_guard);
+    door_enter(&a_door);
     Use();
-    guard_leave(&a_guard);
+    door_leave(&a_door);
 }
 
 void Visit() {
-    if (!hak_guard_visit(&a_guard)) return;
+    if (!hak_door_visit(&a_door)) return;
     Use();
-    hak_guard_end_visit(&a_guard);
+    hak_door_end_visit(&a_door);
 }
 
-TEST(Guard, LetsTheOwnerOrOneGuestIn) {
+TEST(Door, LetsTheOwnerOrOneGuestIn) {
     Explore({
         [] {
-            a_guard = {};
+            a_door = {};
             inside = 0;
         },
         {
@@ -44,7 +44,7 @@ TEST(Guard, LetsTheOwnerOrOneGuestIn) {
             Visit,
             Visit,
         },
-        [] { REQUIRE(a_guard.busy == 0 && a_guard.guest == 0); },
+        [] { REQUIRE(a_door.busy == 0 && a_door.guest == 0); },
         5,
     });
 }
@@ -52,24 +52,24 @@ TEST(Guard, LetsTheOwnerOrOneGuestIn) {
 Owner sleeper, other;
 
 /* The guest takes in what others free, and gives up what is empty or sparse; the sleeper wakes. */
-TEST(Guard, AGuestLosesNothingOfAThreadThatWakes) {
+TEST(Door, AGuestLosesNothingOfAThreadThatWakes) {
     Explore({
         [] {
-            a_guard = {};
+            a_door = {};
             sleeper.SetUp(3);
             other.SetUpEmpty();
         },
         {
             [] {
-                guard_enter(&a_guard);
+                door_enter(&a_door);
                 TakeOne(&sleeper.wp, kClass);
-                guard_leave(&a_guard);
+                door_leave(&a_door);
             },
             [] { REQUIRE(GiveRemote(sleeper.blocks[0]) == SLAB_OK); },
             [] {
-                if (!hak_guard_visit(&a_guard)) return;
+                if (!hak_door_visit(&a_door)) return;
                 hak_warm_pool_trim(&sleeper.wp);
-                hak_guard_end_visit(&a_guard);
+                hak_door_end_visit(&a_door);
             },
         },
         [] {

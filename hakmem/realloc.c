@@ -1,0 +1,110 @@
+/* Resizing: a block stays where it is while it serves, a large one's pages move, all else is
+ * copied. */
+#include <errno.h>
+#include <string.h>
+
+#include "hakmem/guarded.h"
+#include "hakmem/hakmem.h"
+#include "hakmem/hot_path.h"
+#include "hakmem/large/large.h"
+#include "hakmem/raw.h"
+#include "hakmem/shared_pool/shared_pool.h"
+#include "hakmem/watched.h"
+
+/* A slab's block stays where it is while at least half of it serves: a copy would cost more than
+ * the bytes are worth, and a program that goes on shrinking moves at each halving only. Not of size
+ * 0, which frees it. */
+HAK_INLINE bool stays(size_t size, size_t bytes) {
+    return size <= bytes && (size >= bytes / 2 || bytes <= LINE_BYTES) && size != 0;
+}
+
+bool hak_some_waste;
+
+HAK_INLINE void note_size(size_t size, size_t bytes) {
+    if (HAK_LIKELY(raw_rounds_to(size, bytes)) || load_relaxed(&hak_some_waste)) return;
+    store_relaxed(&hak_some_waste, true);
+}
+
+static void *resize_large(void *block, uint32_t word, size_t size) {
+    if (size <= MEDIUM_MAX || !front_enter()) return NULL;
+    void *moved = hak_large_resize(block, word, size);
+    front_leave();
+    return moved;
+}
+
+/* All but what hak_realloc serves at once. */
+static HAK_NOINLINE void *realloc_slow(void *block, size_t size) {
+    if (watch_may_be_on()) return hak_watched_realloc(block, size);
+    if (guard_is_on()) return hak_guarded_realloc(block, size);
+    if (block == NULL) return hot_malloc(size);
+    uint32_t word = hak_raw_word(block, &hak_verb_realloc);
+    size_t bytes = hak_raw_bytes(block, word, &hak_verb_realloc);
+    if (HAK_UNLIKELY(bytes == 0)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if (size == 0) {
+        hot_free(block);
+        return NULL;
+    }
+    bool large = word_is_large(word);
+    if (large ? size <= bytes && size >= bytes - bytes / 8 : stays(size, bytes)) {
+        if (large) hak_large_tell(block, word);
+        note_size(size, bytes);
+        return block;
+    }
+    if (large && size <= PTRDIFF_MAX) {
+        void *moved = resize_large(block, word, size);
+        if (moved != NULL) return moved;
+    }
+    void *moved = hot_malloc(size);
+    /* A block that only had to shrink still serves. */
+    if (moved == NULL) {
+        if (size > bytes) return NULL;
+        store_relaxed(&hak_some_waste, true);
+        return block;
+    }
+    memcpy(moved, block, size < bytes ? size : bytes);
+    hot_free(block);
+    return moved;
+}
+
+/* The same in a slab of several units. */
+static HAK_NOINLINE void *realloc_in_run(void *block, uint32_t word, size_t size) {
+    const struct lists *lists = hak_front.lists;
+    const struct list_pair *list =
+        (const struct list_pair *)((char *)&lists->none + (word & 0xffff));
+    bool live = !HAK_CHECKS || (starts_medium(list, block, word) && !block_may_be_marked(block));
+    if (HAK_UNLIKELY(!live)) return realloc_slow(block, size);
+    size_t bytes = hak_size_class[word_class(word)].block_bytes;
+    if (!stays(size, bytes)) return realloc_slow(block, size);
+    note_size(size, bytes);
+    return block;
+}
+
+/* The commonest reason first: a block that stays, of which no more is asked than free asks. What
+ * looks like a mistake, or has no lists to ask, is looked at in realloc_slow. */
+void *hak_realloc(void *block, size_t size) {
+    struct lists *lists = hak_front.lists;
+    uint32_t word = registry_word(block);
+    if (HAK_UNLIKELY(word >= lists->end)) {
+        bool run = (word & (WORD_LARGE | WORD_RUN | WORD_CHECKED)) == WORD_RUN && lists->end != 0;
+        return run ? realloc_in_run(block, word, size) : realloc_slow(block, size);
+    }
+    const struct list_pair *list = (struct list_pair *)((char *)&lists->none + word);
+    bool live = HAK_CHECKS ? starts_block(list, block) && !block_may_be_marked(block) : word != 0;
+    if (HAK_UNLIKELY(!live)) return realloc_slow(block, size);
+    size_t bytes = hak_size_class[word_class(word)].block_bytes;
+    if (!stays(size, bytes)) return realloc_slow(block, size);
+    note_size(size, bytes);
+    return block;
+}
+
+void *hak_reallocarray(void *block, size_t count, size_t size) {
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return hak_realloc(block, bytes);
+}

@@ -1,0 +1,122 @@
+/* How much a thread's lists may hold, by the steps that raise and lower it. */
+#include "hakmem/tls_front/cap.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "hakmem/config/config.h"
+#include "hakmem/config/options.h"
+
+namespace {
+
+/* Blocks of every class go to and fro until no cap grows any more. */
+void grow(heap *heap) {
+    for (unsigned c = 0; c < CLASSES; c++) {
+        for (int i = 0; i < 2 * FRONT_COLD_TURNS + 40; i++) {
+            hak_cap_flow(heap, c, i % 2 == 0 ? FLOW_IN : FLOW_OUT);
+        }
+    }
+}
+
+class Caps : public testing::Test {
+  protected:
+    void TearDown() override {
+        EXPECT_EQ(hak_caps_charged(), 0u);
+        hak_options.front_max_mb = before_;
+    }
+    /* In a thread with a heap, whose lists stay empty. */
+    template <typename Body> static void in_a_thread(Body body) {
+        std::thread([&] {
+            ASSERT_TRUE(hak_front_start());
+            body(hak_front.heap);
+            hak_caps_forget(hak_front.heap);
+            EXPECT_EQ(hak_front.heap->caps.bytes, 0u);
+            EXPECT_EQ(hak_front.heap->caps.charged, 0u);
+            hak_front_end();
+        }).join();
+    }
+
+  private:
+    const uint64_t before_ = hak_options.front_max_mb;
+};
+
+TEST_F(Caps, OfAThreadAreBounded) {
+    hak_options.front_max_mb = 1024;
+    in_a_thread([](heap *heap) {
+        grow(heap);
+        size_t bytes = 0;
+        for (unsigned c = 0; c < CLASSES; c++) {
+            bytes += heap->lists.of[c].cap * size_t{hak_size_class[c].block_bytes};
+        }
+        EXPECT_EQ(heap->caps.bytes, bytes);
+        EXPECT_LE(bytes, FRONT_THREAD_BYTES);
+        EXPECT_GT(bytes, FRONT_THREAD_BYTES / 2);
+        EXPECT_EQ(hak_caps_charged(), heap->caps.charged);
+    });
+}
+
+TEST_F(Caps, OfAllThreadsAreBounded) {
+    hak_options.front_max_mb = 1;
+    in_a_thread([](heap *heap) {
+        grow(heap);
+        EXPECT_LE(hak_caps_charged(), 1 * MiB);
+        EXPECT_GT(hak_caps_charged(), MiB / 4);
+        EXPECT_EQ(hak_caps_charged(), heap->caps.charged);
+    });
+}
+
+TEST_F(Caps, AClassIsColdUntilItTurned) {
+    in_a_thread([](heap *heap) {
+        hak_cap_flow(heap, 3, FLOW_OUT);
+        for (int i = 1; i < FRONT_COLD_TURNS; i++) {
+            hak_cap_flow(heap, 3, i % 2 == 0 ? FLOW_OUT : FLOW_IN);
+            EXPECT_GT(heap->lists.of[3].cold, 0) << i;
+            EXPECT_EQ(heap->lists.of[3].cap, 0);
+        }
+        for (int i = 0; i < 4; i++) hak_cap_flow(heap, 3, i % 2 == 0 ? FLOW_OUT : FLOW_IN);
+        EXPECT_EQ(heap->lists.of[3].cold, 0);
+        EXPECT_GT(heap->lists.of[3].cap, 0);
+    });
+}
+
+TEST_F(Caps, WhoHasMoreThanItsShareYieldsWhileOthersAreRefused) {
+    hak_options.front_max_mb = 1;
+    in_a_thread([](heap *heap) {
+        grow(heap); /* some was refused */
+        size_t charged = heap->caps.charged;
+        hak_caps_yield(heap, 1);
+        EXPECT_EQ(heap->caps.charged, charged) << "the share is all";
+        hak_caps_yield(heap, 1000);
+        EXPECT_EQ(heap->caps.charged, charged) << "nobody was refused since";
+        std::thread([] {
+            ASSERT_TRUE(hak_front_start());
+            grow(hak_front.heap);
+            hak_caps_forget(hak_front.heap);
+            hak_front_end();
+        }).join();
+        hak_caps_yield(heap, 1000);
+        EXPECT_LT(heap->caps.charged, charged * 3 / 4);
+        EXPECT_EQ(hak_caps_charged(), heap->caps.charged);
+    });
+}
+
+TEST_F(Caps, FallBackAsAClassDrainsOrRests) {
+    in_a_thread([](heap *heap) {
+        grow(heap);
+        uint32_t cap = heap->lists.of[3].cap;
+        ASSERT_GT(cap, 3u);
+        hak_cap_drain(heap, 3);
+        EXPECT_EQ(heap->lists.of[3].cap, cap / 2);
+        for (int i = 0; i < 20; i++) hak_cap_drain(heap, 3);
+        EXPECT_EQ(heap->lists.of[3].cap, 1u);
+        heap->use[3].rested = 0;
+        heap->use[3].seen = 12345; /* its lists looked otherwise */
+        EXPECT_FALSE(hak_cap_rests(heap, 3)) << "it has just been seen";
+        for (int i = 1; i < FRONT_REST_SWEEPS; i++) EXPECT_FALSE(hak_cap_rests(heap, 3));
+        EXPECT_TRUE(hak_cap_rests(heap, 3));
+        EXPECT_FALSE(hak_cap_rests(heap, 3)) << "once";
+    });
+}
+
+} // namespace

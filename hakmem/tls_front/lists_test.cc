@@ -1,0 +1,492 @@
+/* Lists on their way back that the program wrote to: reported, and the rest of them dropped. What
+ * becomes of lists that nobody looks at: chains that nobody wants, a forked child's. */
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <ctime>
+#include <thread>
+#include <vector>
+
+#include "hakmem/base/clock.h"
+#include "hakmem/base/misuse.h"
+#include "hakmem/config/config.h"
+#include "hakmem/config/options.h"
+#include "hakmem/shared_pool/shared_pool.h"
+#include "hakmem/tls_front/bin.h"
+#include "hakmem/tls_front/steps.h"
+
+static std::atomic<long> ahead_ms{0};
+
+/* In place of the C library's, for this program: time that passes without waiting. */
+extern "C" int clock_gettime(clockid_t, struct timespec *now) {
+    std::timespec_get(now, TIME_UTC);
+    long ms = now->tv_nsec / 1000000 + ahead_ms.load() % 1000;
+    now->tv_sec += ahead_ms.load() / 1000 + ms / 1000;
+    now->tv_nsec = ms % 1000 * 1000000;
+    return 0;
+}
+
+namespace {
+
+constexpr unsigned kTiny = 0; /* 16 bytes: blocks share lines */
+constexpr unsigned kRun = 62; /* 28 KiB: slabs of four units */
+
+/* A process that goes on after a misuse, which it reports as `line`. */
+template <typename Body> void expect_report(const char *line, Body body) {
+    testing::FLAGS_gtest_death_test_style = "threadsafe";
+    EXPECT_EXIT(
+        {
+            hak_misuse_set_policy(nullptr, true, false);
+            hak_front_start();
+            body(hak_front.heap);
+            const auto *result = testing::UnitTest::GetInstance()->current_test_info()->result();
+            for (int i = 0; i < result->total_part_count(); i++) {
+                std::fprintf(stderr, "line %d: %s\n", result->GetTestPartResult(i).line_number(),
+                             result->GetTestPartResult(i).message());
+            }
+            _exit(testing::Test::HasFailure() ? 1 : 0);
+        },
+        testing::ExitedWithCode(0), line);
+}
+
+/* The list of these blocks, as lists are. */
+void *list_of(const std::vector<void *> &blocks) {
+    for (size_t i = 0; i < blocks.size(); i++) {
+        void *next = i + 1 < blocks.size() ? blocks[i + 1] : nullptr;
+        block_link(blocks[i], next, hak_front.heap->lists.cookie);
+    }
+    return blocks[0];
+}
+
+/* Two blocks of one slab of a thread that goes on living; class `c`. */
+std::vector<void *> anothers_blocks(unsigned c) {
+    static std::vector<void *> blocks;
+    static std::atomic<bool> there{false};
+    std::thread([c] {
+        hak_front_start();
+        /* The first of the slab stays with the other: what is freed never empties it. */
+        for (int i = 0; i < 3; i++) blocks.push_back(allocate(c));
+        there = true;
+        for (;;) pause();
+    }).detach();
+    while (!there) sched_yield();
+    return {blocks[1], blocks[2]};
+}
+
+constexpr char kCorrupted[] = "^hakmem: corrupted free block: ";
+
+TEST(Lists, OfAnotherClassAreNotReturned) {
+    expect_report(kCorrupted, [](heap *heap) {
+        EXPECT_EQ(hak_bin_return(heap, kClass, list_of({allocate(kClass + 4)})), 0u);
+    });
+    expect_report(kCorrupted, [](heap *heap) {
+        EXPECT_TRUE(hak_bin_return_one(heap, kClass, allocate(kClass + 4)));
+    });
+    expect_report(kCorrupted, [](heap *heap) {
+        EXPECT_FALSE(hak_bin_hand_over(heap, kClass, list_of({allocate(kClass + 4)})));
+    });
+    expect_report(kCorrupted, [](heap *heap) {
+        void *own = allocate(kTiny);
+        EXPECT_EQ(hak_bin_keep_own(heap, kTiny, list_of({own, allocate(kClass)})), own);
+        EXPECT_EQ(block_next(own), nullptr);
+    });
+}
+
+TEST(Lists, ThatGoToOthersHaveWholeLinks) {
+    expect_report(kCorrupted, [](heap *heap) {
+        std::vector<void *> blocks = anothers_blocks(kClass);
+        list_of(blocks);
+        *block_cookie(blocks[1]) ^= 1;
+        EXPECT_FALSE(hak_bin_hand_over(heap, kClass, blocks[0]));
+        EXPECT_EQ(hak_transfer_bytes(), 0u);
+    });
+    expect_report(kCorrupted, [](heap *heap) {
+        std::vector<void *> blocks = anothers_blocks(kTiny);
+        list_of(blocks);
+        *block_cookie(blocks[1]) ^= 1;
+        EXPECT_EQ(hak_bin_keep_own(heap, kTiny, blocks[0]), nullptr);
+    });
+}
+
+TEST(Lists, OfAnothersBlocksStopWhereTheyAreBroken) {
+    expect_report(kCorrupted, [](heap *heap) {
+        std::vector<void *> blocks = anothers_blocks(kClass);
+        list_of(blocks);
+        *block_cookie(blocks[1]) ^= 1;
+        EXPECT_EQ(hak_bin_return(heap, kClass, blocks[0]), 64u);
+    });
+    expect_report("^hakmem: invalid free: ", [](heap *heap) {
+        std::vector<void *> blocks = anothers_blocks(kClass);
+        void *inside = static_cast<char *>(blocks[0]) + 16;
+        EXPECT_EQ(hak_bin_return(heap, kClass, list_of({inside, blocks[1]})), 0u);
+    });
+    expect_report("^hakmem: double free: ", [](heap *heap) {
+        std::vector<void *> blocks = anothers_blocks(kClass);
+        EXPECT_EQ(hak_slab_give_remote(blocks[0]), SLAB_OK);
+        EXPECT_EQ(hak_bin_return(heap, kClass, list_of({blocks[0]})), 64u);
+    });
+}
+
+TEST(Lists, AnothersBlocksGoBackWordByWord) {
+    expect_report("^$", [](heap *heap) {
+        static std::vector<void *> blocks;
+        static std::atomic<bool> there{false};
+        std::thread([] {
+            hak_front_start();
+            for (int i = 0; i < 200; i++) blocks.push_back(allocate(kClass));
+            there = true;
+            for (;;) pause();
+        }).detach();
+        while (!there) sched_yield();
+        slab *of_all = hak_slab_of(blocks[0]);
+        unsigned before = hak_slab_count_free(of_all);
+        EXPECT_EQ(hak_bin_return(heap, kClass, list_of(blocks)), 200 * 64u);
+        EXPECT_EQ(hak_slab_count_free(of_all), before + 200);
+    });
+}
+
+TEST(Lists, ABlockThatIsInItsSlabIsNotGivenAgain) {
+    expect_report("^hakmem: double free: ", [](heap *heap) {
+        void *kept = allocate(kClass), *freed = allocate(kClass);
+        EXPECT_TRUE(hak_bin_return_one(heap, kClass, freed));
+        EXPECT_TRUE(hak_bin_return_one(heap, kClass, freed));
+        give(kept);
+    });
+}
+
+TEST(Lists, AFreeAsideOfWhatIsNoBlockIsReported) {
+    expect_report("^hakmem: invalid free: ",
+                  [](heap *) { hak_front_free_aside(static_cast<char *>(allocate(kClass)) + 16); });
+    expect_report(kCorrupted, [](heap *) {
+        static int local;
+        hak_front_free_aside(&local);
+    });
+    expect_report("^hakmem: double free: [^\n]*\n$", [](heap *) {
+        void *block = allocate(kClass), *kept = allocate(kClass);
+        slab *of_both = hak_slab_of(kept);
+        unsigned before = hak_slab_count_free(of_both);
+        hak_front_free_aside(block);
+        hak_front_free_aside(block);
+        EXPECT_EQ(hak_slab_count_free(of_both), before + 1);
+    });
+}
+
+TEST(Lists, AFreeAsideOfABlockInAListIsReported) {
+    expect_report("^hakmem: double free: [^\n]*\n$", [](heap *) {
+        warm_up(kClass);
+        void *block = allocate(kClass), *kept = allocate(kClass);
+        slab *of_both = hak_slab_of(kept);
+        give(block);
+        unsigned before = hak_slab_count_free(of_both);
+        hak_front_free_aside(block);
+        EXPECT_EQ(hak_slab_count_free(of_both), before);
+    });
+}
+
+TEST(Lists, SafeModeHidesThemFromTheHotPath) {
+    std::thread([] {
+        hak_front_apply_mode(); /* without a heap there is nothing to hide */
+        ASSERT_TRUE(hak_front_start());
+        EXPECT_EQ(hak_front.lists, &hak_front.heap->lists);
+        hak_options.mode = MODE_SAFE;
+        hak_front_apply_mode();
+        EXPECT_EQ(hak_front.lists, &hak_lists_none);
+        void *block = allocate(kClass);
+        EXPECT_FALSE(front_push(block));
+        give(block);
+        EXPECT_EQ(hak_front.lists, &hak_lists_none);
+        hak_options.mode = MODE_DEFAULT;
+        hak_front_apply_mode();
+        EXPECT_EQ(hak_front.lists, &hak_front.heap->lists);
+        hak_front_end();
+    }).join();
+}
+
+/* ---- The hot path's own checks, and those of the slow path before it takes a block ---- */
+
+void free_slowly(void *block, unsigned c) {
+    ASSERT_TRUE(front_enter());
+    hak_front_free(block, c);
+    front_leave();
+}
+
+TEST(Lists, TheHotPathTakesOnlyWhatIsABlockAndLive) {
+    std::thread([] {
+        ASSERT_TRUE(hak_front_start());
+        for (unsigned c : {kClass, 59u, kRun}) {
+            warm_up(c);
+            char *block = static_cast<char *>(allocate(c)),
+                 *other = static_cast<char *>(allocate(c));
+            uint32_t word = registry_word(block);
+            auto push = [=](char *p) {
+                return (word & WORD_RUN) != 0 ? front_push_medium(p, registry_word(p))
+                                              : front_push(p);
+            };
+            for (int d : {1, 8, 16, -16, 512}) EXPECT_FALSE(push(block + d)) << c << " " << d;
+            give(other);
+            ASSERT_TRUE(push(block)) << c;
+            EXPECT_FALSE(push(block)) << c << " twice";
+        }
+        hak_front_end();
+    }).join();
+}
+
+TEST(Lists, ABlockThatIsWrittenToInAListIsNotSwappedAway) {
+    expect_report(kCorrupted, [](heap *heap) {
+        warm_up(kClass);
+        list_pair *list = &heap->lists.of[kClass];
+        std::vector<void *> blocks;
+        for (int i = 0; i < 2 * list->cap + 2; i++) blocks.push_back(allocate(kClass));
+        flush();
+        warm_up(kClass);
+        list->take = blocks[0];
+        block_link(blocks[0], nullptr, heap->lists.cookie);
+        *block_cookie(blocks[0]) ^= 1;
+        for (int i = 1; list->room > 0; i++) ASSERT_TRUE(front_push(blocks[i]));
+        list->warming = false;
+        heap->caps.until_look = FRONT_LOOK_CALLS;
+        EXPECT_EQ(front_pop(kClass << CLASS_SCALE), nullptr);
+        EXPECT_EQ(front_swap(kClass << CLASS_SCALE), nullptr);
+        EXPECT_EQ(list->take, blocks[0]);
+        EXPECT_NE(allocate(kClass), blocks[0]);
+    });
+}
+
+TEST(Lists, ASwapBringsTheNextLookAtTheClockNearer) {
+    std::thread([] {
+        constexpr unsigned kAlone = 56;
+        ASSERT_TRUE(hak_front_start());
+        warm_up(kAlone);
+        heap *heap = hak_front.heap;
+        int swaps = 0;
+        for (int i = 0; i < 1000; i++) {
+            void *block = front_pop(kAlone << CLASS_SCALE);
+            uint32_t before = heap->caps.until_look;
+            if (block == nullptr)
+                block = front_swap(kAlone << CLASS_SCALE);
+            else
+                before++;
+            if (block == nullptr) {
+                block = allocate(kAlone);
+            } else {
+                EXPECT_EQ(heap->caps.until_look, before - 1);
+                swaps++;
+            }
+            give(block);
+        }
+        EXPECT_GT(swaps, 100);
+        hak_front_end();
+    }).join();
+}
+
+TEST(Lists, TheSlowPathTakesOnlyWhatIsABlockAndLive) {
+    expect_report("^hakmem: invalid free: [^\n]*\n$", [](heap *heap) {
+        warm_up(kClass);
+        char *block = static_cast<char *>(allocate(kClass));
+        free_slowly(block + 16, kClass);
+        EXPECT_NE(heap->lists.of[kClass].give, block + 16);
+    });
+    expect_report("^hakmem: double free: [^\n]*\n$", [](heap *heap) {
+        warm_up(kClass);
+        void *block = allocate(kClass), *other = allocate(kClass);
+        give(block);
+        give(other);
+        free_slowly(block, kClass);
+        EXPECT_EQ(heap->lists.of[kClass].give, other);
+    });
+    expect_report("^hakmem: double free: [^\n]*\n$", [](heap *heap) {
+        warm_up(kClass);
+        void *block = allocate(kClass), *kept = allocate(kClass);
+        block_link(block, nullptr, heap->lists.cookie);
+        EXPECT_TRUE(hak_bin_return_one(heap, kClass, block));
+        *static_cast<int *>(block) = 1; /* its link: the mark no longer fits */
+        free_slowly(block, kClass);
+        EXPECT_NE(heap->lists.of[kClass].give, block);
+        give(kept);
+    });
+}
+
+/* A slab of four blocks. */
+constexpr unsigned kFour = 59;
+
+TEST(Lists, WhereASlabsBlocksWereAllWrittenToAnotherServes) {
+    expect_report(kCorrupted, [](heap *) {
+        void *blocks[4];
+        for (void *&b : blocks) b = allocate(kFour);
+        slab *s = hak_slab_of(blocks[0]);
+        give(blocks[2]); /* the class is cold: back in its slab */
+        ASSERT_EQ(hak_slab_count_free(s), 1u);
+        *static_cast<int *>(blocks[2]) = 1;
+        void *block = allocate(kFour);
+        ASSERT_NE(block, nullptr);
+        EXPECT_NE(hak_slab_of(block), s);
+    });
+}
+
+TEST(Lists, AColdClassHasNoRoomHoweverMuchIsFreed) {
+    std::thread([] {
+        ASSERT_TRUE(hak_front_start());
+        void *blocks[40];
+        for (void *&b : blocks) b = allocate(kFour);
+        for (void *b : blocks) {
+            give(b);
+            EXPECT_EQ(hak_front.heap->lists.of[kFour].room, 0);
+        }
+        hak_front_end();
+    }).join();
+}
+
+TEST(Lists, TheWarmPoolIsToldOfAListThatWentBack) {
+    std::thread([] {
+        ASSERT_TRUE(hak_front_start());
+        heap *heap = hak_front.heap;
+        std::vector<void *> blocks;
+        for (int i = 0; i < 4; i++) blocks.push_back(allocate(kFour));
+        slab *s = hak_slab_of(blocks[0]);
+        ASSERT_EQ(hak_slab_of(blocks[3]), s);
+        EXPECT_EQ(hak_warm_pool_peek(&heap->warm, kFour), nullptr) << "it is full";
+        EXPECT_EQ(hak_bin_return(heap, kFour, list_of({blocks[0], blocks[1]})), 2 * 16 * KiB);
+        EXPECT_EQ(hak_warm_pool_peek(&heap->warm, kFour), s);
+        hak_bin_return(heap, kFour, list_of({blocks[2], blocks[3]}));
+        EXPECT_EQ(hak_warm_pool_peek(&heap->warm, kFour), nullptr) << "it is empty";
+        hak_front_end();
+    }).join();
+}
+
+/* They were the last blocks outside of a slab of a thread that has ended. */
+TEST(Lists, ASlabOfNobodyEndsWithTheListThatEmptiesIt) {
+    std::thread([] {
+        ASSERT_TRUE(hak_front_start());
+        std::vector<void *> blocks;
+        std::thread([&] {
+            ASSERT_TRUE(hak_front_start());
+            for (int i = 0; i < 3; i++) blocks.push_back(allocate(kClass));
+            hak_front_end();
+        }).join();
+        ASSERT_TRUE(hak_shared_pool_is_orphan(hak_slab_of(blocks[0])));
+        hak_bin_return(hak_front.heap, kClass, list_of(blocks));
+        EXPECT_EQ(hak_slab_of(blocks[0]), nullptr);
+        EXPECT_EQ(registry_word(blocks[0]), WORD_UNUSED);
+        hak_front_end();
+    }).join();
+}
+
+/* The thread keeps an empty slab, as it wanted one back before. */
+void keep_an_empty_slab() {
+    for (int i = 0; i < 2; i++) give(allocate(kFour));
+    ASSERT_GT(hak_front.heap->warm.empties, 0u);
+}
+
+TEST(Lists, AFlushKeepsNoSlab) {
+    std::thread([] {
+        ASSERT_TRUE(hak_front_start());
+        keep_an_empty_slab();
+        flush();
+        EXPECT_EQ(hak_front.heap->warm.empties, 0u);
+        void *block = allocate(kFour);
+        ASSERT_TRUE(front_enter());
+        hak_front_give_up();
+        front_leave();
+        EXPECT_TRUE(list_empty(&hak_front.heap->warm.owned));
+        EXPECT_TRUE(hak_shared_pool_is_orphan(hak_slab_of(block)));
+        give(block);
+        hak_front_end();
+    }).join();
+}
+
+/* ---- As time passes ---- */
+
+/* Looks at the clock, by calls that take the slow path. */
+void look_at_the_clock() {
+    /* Of runs: they take no empty slab. */
+    for (int i = 0; i < 2 * FRONT_LOOK_CALLS; i++) give(allocate(kRun));
+}
+
+TEST(Lists, AChainThatNobodyWantsGoesBackAsTimePasses) {
+    std::thread([] {
+        ASSERT_TRUE(hak_front_start());
+        std::vector<void *> blocks;
+        for (int i = 0; i < 5000; i++) blocks.push_back(allocate(kClass));
+        std::thread([&] {
+            ASSERT_TRUE(hak_front_start());
+            for (void *block : blocks) give(block);
+            hak_front_end();
+        }).join();
+        ASSERT_GT(hak_transfer_bytes(), 0u);
+        for (int i = 0; i < 3 * TICKS_IDLE; i++) {
+            ahead_ms += TICK_MS;
+            look_at_the_clock();
+        }
+        EXPECT_EQ(hak_transfer_bytes(), 0u);
+        flush();
+        shared_pool_stats s;
+        hak_shared_pool_stats(&s);
+        EXPECT_EQ(s.live_bytes, 0u);
+        hak_front_end();
+    }).join();
+}
+
+TEST(Lists, AnEmptySlabThatIsNotUsedGoesBackAsTimePasses) {
+    std::thread([] {
+        ASSERT_TRUE(hak_front_start());
+        keep_an_empty_slab();
+        for (int i = 0; i < 3; i++) {
+            ahead_ms += FRONT_SWEEP_MS;
+            look_at_the_clock();
+        }
+        EXPECT_EQ(hak_front.heap->warm.empties, 0u);
+        hak_front_end();
+    }).join();
+}
+
+TEST(Lists, WhatOthersFreedIsCollectedAsTimePasses) {
+    std::thread([] {
+        ASSERT_TRUE(hak_front_start());
+        /* What is at hand needs no look at what others freed. */
+        void *block = allocate(kClass), *kept = allocate(kClass), *run = allocate(kRun);
+        slab *s = hak_slab_of(block);
+        EXPECT_EQ(hak_slab_give_remote(block), SLAB_OK);
+        unsigned out = s->out;
+        for (int i = 0; i < 2; i++) {
+            ahead_ms += FRONT_SWEEP_MS;
+            look_at_the_clock();
+        }
+        EXPECT_EQ(s->out, out - 1);
+        give(run);
+        give(kept);
+        hak_front_end();
+    }).join();
+}
+
+TEST(Lists, OfManyThreadsOneHasTheTick) {
+    constexpr int kTicks = 1000;
+    ahead_ms += 10 * TICK_MS;
+    uint64_t first = clock_ms();
+    std::atomic<int> claimed{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 3; t++) {
+        threads.emplace_back([&] {
+            for (int i = 0; i < kTicks; i++) claimed += hak_front_claim_tick(first + i * TICK_MS);
+        });
+    }
+    for (auto &t : threads) t.join();
+    EXPECT_LE(claimed, kTicks);
+    EXPECT_GT(claimed, 0);
+    ahead_ms += kTicks * TICK_MS;
+}
+
+TEST(Lists, ATickIsOneThreads) {
+    ahead_ms += 10 * TICK_MS;
+    uint64_t now = clock_ms();
+    EXPECT_TRUE(hak_front_claim_tick(now));
+    EXPECT_FALSE(hak_front_claim_tick(now));
+    EXPECT_FALSE(hak_front_claim_tick(now + TICK_MS - 1));
+    EXPECT_TRUE(hak_front_claim_tick(now + TICK_MS));
+}
+
+} // namespace

@@ -45,7 +45,7 @@ TEST(Door, LetsTheOwnerOrOneGuestIn) {
             Visit,
         },
         [] { REQUIRE(a_door.busy == 0 && a_door.guest == 0); },
-        5,
+        4,
     });
 }
 
@@ -76,7 +76,7 @@ TEST(Door, AGuestLosesNothingOfAThreadThatWakes) {
             Settle({&sleeper.wp, &other.wp});
             CheckAtRest();
         },
-        3,
+        2,
     });
 }
 

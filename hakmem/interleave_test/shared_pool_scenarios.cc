@@ -136,7 +136,7 @@ TEST(SharedPool, CountsAgreeBesideAPurge) {
             Settle({&first.wp, &second.wp});
             CheckAtRest();
         },
-        3,
+        2,
     });
 }
 

@@ -1,6 +1,4 @@
 /* What the program asks to be given back, looked at or given up, all at once. */
-#include <limits.h>
-
 #include "hakmem/base/reclaim.h"
 #include "hakmem/base/watch.h"
 #include "hakmem/guarded.h"
@@ -16,9 +14,7 @@ bool hak_trim(size_t keep) {
     if (!front_enter()) return false;
     watch_silence(true);
     hak_reclaim_begin();
-    while (hak_front_tend(UINT_MAX)) continue;
-    hak_front_drain_transfer();
-    hak_front_flush();
+    hak_front_give_back();
     hak_large_trim(keep);
     hak_shared_pool_trim(keep);
     hak_os_retry_discarded(true);

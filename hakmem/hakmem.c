@@ -11,7 +11,6 @@
 #include "hakmem/hakmem.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
 #include "hakmem/base/reclaim.h"
@@ -85,9 +84,7 @@ static size_t needed(size_t size, size_t align) {
 
 /* Everything that is free goes back. */
 static void give_all_back(size_t bytes) {
-    while (hak_front_tend(UINT_MAX)) continue;
-    hak_front_drain_transfer();
-    hak_front_flush();
+    hak_front_give_back();
     hak_large_trim(0);
     /* Where the limit is the reason, address space may stay. */
     if (hak_budget_left() < bytes) {

@@ -36,7 +36,7 @@ static void *maintain(void *unused) {
         /* What finds a mistake here calls the program's handler, with a lock held: what that one
          * allocates must be served aside. */
         if (!front_enter()) continue;
-        hak_front_tend(HEAPS_AT_A_TICK);
+        hak_front_tend_some();
         hak_shared_pool_tick(now);
         hak_large_tick(now);
         hak_os_retry_discarded(false);

@@ -69,9 +69,12 @@
 /* A thread that has no heap serves so many frees aside before it makes one: one that has ended, or
  * never allocated, frees a few at its end, when nothing would end the heap any more. */
 #define FRONT_ASIDE_FREES 64
+/* A thread that made no refill for so long sleeps: others look after its heap. One that only waits
+ * for a core must keep what it has. */
+#define HEAP_SLEEPS_MS 1000
 /* Heaps whose thread is looked for at each tick, and where a new heap would be made: a system call
  * each. */
-#define HEAPS_AT_A_TICK 16
+#define HEAPS_AT_A_TICK 64
 #define HEAPS_AT_A_START 2
 
 /* Smaller blocks share a cache line: those of other threads' slabs are not taken again here. */

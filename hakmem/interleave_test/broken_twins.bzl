@@ -305,6 +305,31 @@ struct chain hak_transfer_pop_idle""",
         "put": "    if (hak_options.purge && (hak_giving_begin(), hak_giving_end(), true)) {",
         "scenario": "Reclaim.FindsNoUnitsOnTheirWay",
     },
+    # ---- Guests ----
+    "guest_does_not_look_again": {
+        "source": "//hakmem/base:door.c",
+        "find": "if (fenced && load_acquire(&door->busy) == 0) return true;",
+        "put": "if (fenced) return true;",
+        "scenario": "Door.*",
+    },
+    "owner_does_not_wait": {
+        "source": "//hakmem/base:door.c",
+        "find": "while (load_acquire(&door->guest) != 0) futex_wait(&door->guest, 1);",
+        "put": "",
+        "scenario": "Door.*",
+    },
+    "guest_beside_a_guest": {
+        "source": "//hakmem/base:door.c",
+        "find": "!cas_acq_rel(&door->guest, &none, 1u)) return false;",
+        "put": "(cas_acq_rel(&door->guest, &none, 1u), false)) return false;",
+        "scenario": "Door.LetsTheOwnerOrOneGuestIn",
+    },
+    "owner_is_not_woken": {
+        "source": "//hakmem/base:door.c",
+        "find": "    futex_wake(&door->guest);",
+        "put": "",
+        "scenario": "Door.*",
+    },
     # ---- Fork ----
     "slab_in_use_before_its_bits": {
         "source": "//hakmem/slab:slab.c",

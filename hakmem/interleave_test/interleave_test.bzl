@@ -5,6 +5,7 @@ load("@rules_shell//shell:sh_test.bzl", "sh_test")
 
 # What is explored; a fake stands for os_backend, and the explorer for the ends of a process.
 _SOURCES = [
+    "//hakmem/base:door.c",
     "//hakmem/base:lock.c",
     "//hakmem/base:reclaim.c",
     "//hakmem/base:text.c",
@@ -37,6 +38,7 @@ HEADERS = [
     "//hakmem/base:base.h",
     "//hakmem/base:clock.h",
     "//hakmem/base:futex.h",
+    "//hakmem/base:door.h",
     "//hakmem/base:interleave.h",
     "//hakmem/base:list.h",
     "//hakmem/base:lock.h",

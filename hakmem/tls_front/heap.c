@@ -77,7 +77,8 @@ bool hak_front_start(void) {
         struct heap *heap = acquire_heap();
         if (heap != NULL) {
             hak_heap_set_thread(heap);
-            heap->in_use = heap->busy = true;
+            heap->in_use = true;
+            door_enter(&heap->door);
             heap->lists.end = word_of_class(CLASSES);
             heap->lists.cookie = heap->warm.owner.cookie = hak_heaps.cookie;
             set_hot(heap);
@@ -90,7 +91,8 @@ bool hak_front_start(void) {
 }
 
 void hak_heap_retire(struct heap *heap) {
-    heap->in_use = heap->busy = false;
+    heap->in_use = false;
+    door_leave(&heap->door);
     heap->next_free = hak_heaps.free;
     hak_heaps.free = heap;
     count_add(&hak_heaps.live, -1);
@@ -170,7 +172,7 @@ static void free_list(void *head) {
 
 static void abandon(struct heap *heap) {
     struct lists *lists = &heap->lists;
-    if (!heap->busy) {
+    if (heap->door.busy == 0) {
         for (unsigned c = 0; c < CLASSES; c++) {
             free_list(lists->of[c].take);
             free_list(lists->of[c].give);
@@ -180,6 +182,7 @@ static void abandon(struct heap *heap) {
         lists->of[c].take = lists->of[c].give = NULL;
         lists->of[c].room = 0;
     }
+    heap->door.guest = 0;
     hak_caps_forget(heap);
     hak_warm_pool_abandon(&heap->warm);
     hak_heap_retire(heap);

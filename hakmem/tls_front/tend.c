@@ -1,12 +1,15 @@
-/* A thread that allocates first in its last key destructors ends without its heap's being ended:
- * nothing calls hakmem in it any more. Others find such heaps, a few at a time, by asking the
- * kernel whether the thread is there still. */
+/* Heaps whose own threads do not come. A thread that allocates first in its last key destructors
+ * ends without its heap's being ended: nothing calls hakmem in it any more. A thread that sleeps
+ * does not look after what others free into its slabs. Others come across both, a few heaps at a
+ * time: they ask the kernel whether the thread is there still, and visit those that sleep. */
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "hakmem/base/clock.h"
+#include "hakmem/base/reclaim.h"
 #include "hakmem/tls_front/heaps.h"
 
 /* In a child that was made past our fork handlers they are the parent's still: there the heap of
@@ -14,6 +17,7 @@
 void hak_heap_set_thread(struct heap *heap) {
     heap->process = (int32_t)getpid();
     heap->thread = (int32_t)syscall(SYS_gettid);
+    heap->refills_seen = UINT64_MAX; /* not looked at yet */
 }
 
 static bool is_left(const struct heap *heap, int32_t process, int32_t mine) {
@@ -22,19 +26,26 @@ static bool is_left(const struct heap *heap, int32_t process, int32_t mine) {
     bool gone = heap->thread == mine ||
                 (syscall(SYS_tgkill, process, heap->thread, 0) == -1 && errno == ESRCH);
     /* One that was stopped in a slow path by force leaves it as it is. */
-    return gone && !heap->busy;
+    return gone && load_acquire(&heap->door.busy) == 0 && load_acquire(&heap->door.guest) == 0;
 }
 
-/* Among the next `most` heaps, in turn. */
+/* The next heap in turn; there is one. */
+static struct heap *look_at_next(void) {
+    struct heap *heap = hak_heaps.looked_at;
+    heap = heap == NULL || heap->next_all == NULL ? hak_heaps.all : heap->next_all;
+    hak_heaps.looked_at = heap;
+    return heap;
+}
+
+/* Among the next `most` heaps. */
 static struct heap *find_left(unsigned most) {
     int saved = errno;
     int32_t process = (int32_t)getpid(), mine = (int32_t)syscall(SYS_gettid);
-    struct heap *heap = hak_heaps.looked_at, *found = NULL;
+    struct heap *found = NULL;
     for (unsigned n = 0; n < most && n < hak_heaps.made && found == NULL; n++) {
-        heap = heap == NULL || heap->next_all == NULL ? hak_heaps.all : heap->next_all;
+        struct heap *heap = look_at_next();
         if (is_left(heap, process, mine)) found = heap;
     }
-    hak_heaps.looked_at = heap;
     errno = saved;
     return found;
 }
@@ -48,21 +59,66 @@ struct heap *hak_heap_find_left(void) {
     return heap;
 }
 
-bool hak_front_tend(unsigned most) {
-    lock_acquire(&hak_heaps.lock);
-    struct heap *heap = find_left(most);
-    if (heap != NULL) {
-        /* This thread's for the moment; a child that is forked meanwhile trusts no list of it. */
-        hak_heap_set_thread(heap);
-        heap->busy = true;
-    }
-    lock_release(&hak_heaps.lock);
-    if (heap == NULL) return false;
+/* This thread's for the moment; a child that is forked meanwhile trusts no list of it. */
+static void take_over(struct heap *heap) {
+    hak_heap_set_thread(heap);
+    door_enter(&heap->door);
+}
+
+static void end(struct heap *heap) {
     hak_heap_flush_lists(heap);
     hak_warm_pool_trim(&heap->warm);
     hak_warm_pool_release(&heap->warm);
     lock_acquire(&hak_heaps.lock);
     hak_heap_retire(heap);
     lock_release(&hak_heaps.lock);
-    return true;
+}
+
+/* Something waits for a thread that made no refill for a while, or for any. Not for this one: it
+ * is behind its own door. */
+static bool begin_visit(struct heap *heap, bool all, uint64_t now) {
+    if (!heap->in_use) return false;
+    uint64_t refills = load_relaxed(&heap->refills);
+    if (refills != heap->refills_seen) heap->seen_ms = now;
+    heap->refills_seen = refills;
+    bool sleeps = (int64_t)(now - heap->seen_ms) >= HEAP_SLEEPS_MS;
+    if (!(all || sleeps) || load_relaxed(&heap->warm.owner.pending) == NULL) return false;
+    return hak_door_visit(&heap->door);
+}
+
+void hak_front_tend(unsigned most, bool all) {
+    int saved = errno;
+    int32_t process = (int32_t)getpid(), mine = (int32_t)syscall(SYS_gettid);
+    uint64_t now = clock_ms();
+    lock_acquire(&hak_heaps.lock);
+    if (most > hak_heaps.made) most = hak_heaps.made;
+    for (unsigned n = 0; n < most; n++) {
+        struct heap *heap = look_at_next();
+        bool left = is_left(heap, process, mine);
+        if (left) take_over(heap);
+        bool visits = !left && begin_visit(heap, all, now);
+        if (!left && !visits) continue;
+        lock_release(&hak_heaps.lock);
+        if (left) {
+            end(heap);
+        } else {
+            hak_warm_pool_trim(&heap->warm);
+            hak_door_end_visit(&heap->door);
+        }
+        lock_acquire(&hak_heaps.lock);
+    }
+    lock_release(&hak_heaps.lock);
+    errno = saved;
+}
+
+void hak_front_tend_some(void) {
+    if (!hak_giving_begin()) return;
+    hak_front_tend(HEAPS_AT_A_TICK, false);
+    hak_giving_end();
+}
+
+void hak_front_give_back(void) {
+    hak_front_tend(UINT_MAX, true);
+    hak_front_drain_transfer();
+    hak_front_flush();
 }

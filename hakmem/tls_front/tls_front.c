@@ -66,7 +66,7 @@ static HAK_COLD void look_at_clock(struct heap *heap, bool counts) {
     }
     if (!hak_front_claim_tick(now)) return;
     if (fetch_add_relaxed(&ticks, 1u) % TICKS_IDLE == 0) return_idle_chains(heap);
-    hak_front_tend(HEAPS_AT_A_TICK);
+    hak_front_tend_some();
     hak_shared_pool_tick(now);
     void (*on_tick)(uint64_t) = load_relaxed(&hak_front_on_tick);
     if (on_tick != NULL) on_tick(now);

@@ -21,6 +21,7 @@
 
 #include "hakmem/base/atomic.h"
 #include "hakmem/base/base.h"
+#include "hakmem/base/door.h"
 #include "hakmem/registry/registry.h"
 #include "hakmem/size_class/size_class.h"
 #include "hakmem/transfer/transfer.h"
@@ -93,8 +94,12 @@ struct heap {
         size_t sparse; /* of these: to slabs that stayed sparse */
     } returned;
     int32_t process, thread; /* whose it is, as the kernel counts them */
-    bool in_use;             /* a thread has it */
-    bool busy;               /* that one is in a slow path: a forked child's copy may be torn */
+    /* Busy: its thread is in a slow path, and a forked child's copy may be torn. A guest uses the
+     * warm pool, never the lists. */
+    struct door door;
+    uint64_t refills_seen; /* by tend.c when it last looked */
+    uint64_t seen_ms;      /* when it saw that they grew */
+    bool in_use;           /* a thread has it */
     struct heap *next_all, *next_free;
 };
 
@@ -139,8 +144,13 @@ void hak_front_flush(void);
 void hak_front_give_up(void);
 /* Ends the thread's heap. Later calls are served aside. */
 void hak_front_end(void);
-/* Ends a heap that its thread left behind, if there is one among the next `most`. Entered. */
-bool hak_front_tend(unsigned most);
+/* Looks after the next `most` heaps: those that their threads left behind end; of those whose
+ * threads sleep, or of all, what others freed into their slabs is taken in. Entered. */
+void hak_front_tend(unsigned most, bool all);
+/* A few of them: at a tick. */
+void hak_front_tend_some(void);
+/* Gives back what can be had: of every heap, of the chains in transit, of this thread. Entered. */
+void hak_front_give_back(void);
 
 /* Bytes in the caller's lists. Entered. */
 uint64_t hak_front_bytes(void);
@@ -167,7 +177,7 @@ HAK_INLINE bool front_enter(void) {
     hak_front.busy = 1;
     signal_fence();
     hak_front.lists = (struct lists *)(uintptr_t)&hak_lists_none;
-    if (HAK_LIKELY(hak_front.heap != NULL)) hak_front.heap->busy = true;
+    if (HAK_LIKELY(hak_front.heap != NULL)) door_enter(&hak_front.heap->door);
     signal_fence();
     return true;
 }
@@ -175,7 +185,7 @@ HAK_INLINE bool front_enter(void) {
 HAK_INLINE void front_leave(void) {
     signal_fence();
     if (HAK_LIKELY(hak_front.heap != NULL)) {
-        hak_front.heap->busy = false;
+        door_leave(&hak_front.heap->door);
         hak_front.lists = load_relaxed(&hak_front.heap->hot);
     }
     signal_fence();

@@ -71,13 +71,13 @@ def run(program, library, arguments, functions):
 
 
 def count(program, library, path, steps):
-    """Instructions a call, and instructions and refills (hakmem's) of all steps, once warm."""
+    """Instructions a call, and refills (hakmem's) and calls of all steps, once warm."""
     _, (what, *rest), functions, calls, much = path
     steps = max(steps // MUCH, 2) if much else steps
     warm, refills = run(program, library, [what, 2 * steps, *rest], functions)
     more, refills_more = run(program, library, [what, 3 * steps, *rest], functions)
     total = more - warm
-    return total / steps / calls, total, refills_more - refills, steps * calls
+    return total / steps / calls, refills_more - refills, steps * calls
 
 
 def find_peers():
@@ -97,22 +97,19 @@ def table_of(program, libraries, steps):
     rows = [["instructions", *libraries]]
     bases = {name: count(program, library, ("", ["nothing", 1], ["nothing"], 1, False), steps)[0]
              for name, library in libraries.items()}
-    hit, refill = 0, ""
+    refill = ""
     for path in PATHS:
         cells = [path[0]]
         for name, library in libraries.items():
             calls = len(path[2])
-            a_call, total, refills, all_calls = count(program, library, path, steps)
+            a_call, refills, all_calls = count(program, library, path, steps)
             # The empty function's own return is one.
             net = a_call - calls * (bases[name] - 1)
             cells.append(f"{net:.0f}" if net >= 99.5 else f"{net:.1f}")
             if name != "hakmem" or path[2] != ["malloc"]:
                 continue
-            hit = net if path[1] == ["lifo", 64] else hit
             if path[1][0] == "runs" and refills > 0:
-                extra = total - all_calls * (hit + bases[name] - 1)
-                refill = f"a refill of hakmem: {extra / refills:.0f}, every " \
-                         f"{all_calls / refills:.0f} blocks in those runs"
+                refill = f"hakmem refills every {all_calls / refills:.0f} blocks of those runs"
         rows.append(cells)
         print(f"{path[0]}: done", file=sys.stderr)
     return rows, refill

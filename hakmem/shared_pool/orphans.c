@@ -125,6 +125,7 @@ bool hak_shared_pool_is_orphan(const struct slab *slab) {
 }
 
 void hak_shared_pool_orphan(struct slab *slab) {
+    hak_slab_settle(slab);
     hak_pool_acquire();
     list_remove(&slab->owned);
     list_remove(&slab->listed);

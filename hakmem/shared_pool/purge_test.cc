@@ -38,6 +38,7 @@ class Purge : public testing::Test {
         ASSERT_EQ(hak_slab_give_list(slab_, rest, &count, kCookie, &result), nullptr);
         ASSERT_EQ(count, 63u);
         hak_shared_pool_orphan(slab_);
+        EXPECT_EQ(slab_->free_listed, 0); /* by its bits it is known which pages may go */
     }
     void TearDown() override {
         hak_os_set_fault(nullptr);

@@ -12,6 +12,7 @@ void hak_shared_pool_orphan_all(struct slab_owner *owner) {
             /* The lists it was in are the stopped owner's and may be torn: forget them. */
             list_init(&slab->owned);
             list_init(&slab->listed);
+            hak_slab_settle_forked(slab);
             /* Counted from the bits; remote ones count as out until they are collected. */
             slab->out = slab->capacity;
             slab->low = 0;

@@ -4,22 +4,11 @@
 #include "hakmem/base/random.h"
 #include "hakmem/base/watch.h"
 #include "hakmem/registry/registry.h"
+#include "hakmem/slab/bits.h"
 
 static uint16_t epoch; /* forks beside other threads */
 
 void hak_slab_forked(void) { epoch++; }
-
-static uint64_t *free_bits(const struct slab *slab) {
-    return slab_superslab(slab)->free_bits[slab->index];
-}
-
-static uint64_t *remote_bits(const struct slab *slab) {
-    return slab_superslab(slab)->remote_bits[slab->index];
-}
-
-static unsigned words_of(const struct slab *slab) {
-    return (load_relaxed(&slab->capacity) + 63u) / 64; /* statistics read it beside its owner */
-}
 
 struct slab *hak_slab_of(const void *address) {
     struct superslab *ss = hak_registry_record(address);
@@ -69,6 +58,7 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
     slab->high = 0;
     slab->epoch = epoch;
     slab->checked = false;
+    store_relaxed(&slab->free_listed, 0);
     slab->purged_out = UINT16_MAX;
     list_init(&slab->owned);
     list_init(&slab->listed);
@@ -101,6 +91,7 @@ static void clear_marks(struct slab *slab) {
 void hak_slab_uncarve(struct slab *slab) {
     hak_assert(slab->out == 0);
     clear_marks(slab);
+    store_relaxed(&slab->free_listed, 0);
     hak_registry_set(slab_base(slab), slab->span, WORD_UNUSED);
     store_relaxed(&slab->span, 0);
     store_relaxed(&slab->capacity, 0);
@@ -173,21 +164,30 @@ void hak_slab_set_owner(struct slab *slab, struct slab_owner *owner) {
     store_release(&slab->owner, owner);
 }
 
-static HAK_COLD void report_corrupted(const struct slab *slab, const void *block) {
+HAK_COLD void hak_slab_report_corrupted(const struct slab *slab, const void *block) {
     hak_misuse(HAK_ERROR_CORRUPTED_BLOCK, "corrupted free block", block,
                hak_size_class[slab->class_index].block_bytes, ADVICE_CORRUPTED);
+}
+
+HAK_COLD void hak_slab_report_doubled(const struct slab *slab, const void *block,
+                                      const char *advice) {
+    hak_misuse(HAK_ERROR_DOUBLE_FREE, "double free", block,
+               hak_size_class[slab->class_index].block_bytes, advice);
 }
 
 unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t cookie) {
     uint64_t *bits = free_bits(slab);
     char *base = slab_base(slab);
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
-    unsigned words = words_of(slab), taken = 0, dropped = 0, w = slab->low, last = 0;
+    void *listed = NULL;
+    unsigned taken = slab->free_listed == 0 ? 0 : hak_slab_take_listed(slab, want, &listed, cookie);
+    unsigned words = words_of(slab), listed_count = taken, dropped = 0, w = slab->low, last = 0;
+    *head = listed;
+    if (taken >= want) return taken;
     /* What was out once came back with its mark. */
     unsigned marked =
         HAK_CHECKS && cookie != 0 && slab->epoch == epoch && !slab->checked ? slab->high : 0;
     void *before = NULL;
-    *head = NULL;
     for (; w < words && taken < want; w++) {
         uint64_t word = load_relaxed(&bits[w]);
         while (word != 0 && taken < want) {
@@ -196,7 +196,7 @@ unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t c
             last = w * 64 + bit;
             void *block = base + last * bytes;
             if (HAK_UNLIKELY(last < marked && !block_is_marked(block, cookie))) {
-                report_corrupted(slab, block);
+                hak_slab_report_corrupted(slab, block);
                 dropped++;
                 continue;
             }
@@ -211,10 +211,10 @@ unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t c
         store_relaxed(&bits[w], word);
         if (word != 0) break;
     }
-    if (before != NULL) block_link(before, NULL, cookie);
-    if (taken != 0 && last >= slab->high) slab->high = (uint16_t)(last + 1);
+    if (before != NULL) block_link(before, listed, cookie);
+    if (taken != listed_count && last >= slab->high) slab->high = (uint16_t)(last + 1);
     slab->low = (uint8_t)(w < words ? w : words - 1);
-    store_relaxed(&slab->out, (uint16_t)(slab->out + taken + dropped));
+    store_relaxed(&slab->out, (uint16_t)(slab->out + taken - listed_count + dropped));
     return taken;
 }
 
@@ -229,6 +229,7 @@ static void mark_rest(struct slab *slab, uint64_t cookie) {
 
 unsigned hak_slab_take_random(struct slab *slab, unsigned want, void **head, uint64_t cookie,
                               uint64_t *state) {
+    hak_slab_settle(slab);
     uint64_t *bits = free_bits(slab);
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
     unsigned words = words_of(slab), left = slab->capacity - slab->out, taken = 0, dropped = 0;
@@ -247,7 +248,7 @@ unsigned hak_slab_take_random(struct slab *slab, unsigned want, void **head, uin
             word &= ~((uint64_t)1 << bit);
             void *block = slab_base(slab) + (w * 64 + bit) * bytes;
             if (HAK_UNLIKELY(marked && !block_is_marked(block, cookie))) {
-                report_corrupted(slab, block);
+                hak_slab_report_corrupted(slab, block);
                 dropped++;
                 continue;
             }
@@ -295,54 +296,6 @@ enum slab_result hak_slab_give(struct slab *slab, void *block) {
     if (w < slab->low) slab->low = (uint8_t)w;
     store_relaxed(&slab->out, (uint16_t)(slab->out - 1));
     return SLAB_OK;
-}
-
-/* This is where a thread that frees much spends its time. What does not change from block to block
- * is read once, and a word of bits stays in a register while blocks of it come: a load would wait
- * for the store before it. */
-void *hak_slab_give_list(struct slab *slab, void *head, size_t *count, uint64_t cookie,
-                         enum slab_result *result) {
-    char *base = slab_base(slab);
-    size_t bytes = (size_t)slab->span * SLAB_BYTES;
-    uint64_t *local = free_bits(slab), *remote = remote_bits(slab);
-    uint64_t reciprocal = hak_size_class[slab->class_index].reciprocal;
-    size_t block_bytes = hak_size_class[slab->class_index].block_bytes, at = slab->low, low = at;
-    uint64_t here = load_relaxed(&local[at]), there = load_relaxed(&remote[at]);
-    unsigned given = 0, capacity = slab->capacity;
-    *result = SLAB_OK;
-    for (; head != NULL; given++) {
-        size_t offset = (size_t)((char *)head - base);
-        if (offset >= bytes) break;
-        size_t index = (offset * reciprocal) >> 40;
-        uint64_t bit = (uint64_t)1 << index % 64;
-        if (HAK_UNLIKELY(index >= capacity || index * block_bytes != offset)) {
-            *result = SLAB_INTERIOR;
-            break;
-        }
-        if (index / 64 != at) {
-            store_relaxed(&local[at], here);
-            at = index / 64;
-            here = load_relaxed(&local[at]);
-            there = load_relaxed(&remote[at]);
-            if (at < low) low = at;
-        }
-        if (HAK_UNLIKELY(((here | there) & bit) != 0)) {
-            *result = SLAB_DOUBLE_FREE;
-            break;
-        }
-        void *next = block_next(head);
-        if (HAK_UNLIKELY(HAK_CHECKS && cookie != 0 && !block_is_marked(head, cookie))) {
-            *result = SLAB_CORRUPTED;
-            break;
-        }
-        here |= bit;
-        head = next;
-    }
-    store_relaxed(&local[at], here);
-    slab->low = (uint8_t)low;
-    store_relaxed(&slab->out, (uint16_t)(slab->out - given));
-    *count += given;
-    return head;
 }
 
 uint64_t hak_slab_give_remote_bits(struct slab *slab, unsigned w, uint64_t bits) {
@@ -408,14 +361,6 @@ struct slab *hak_slab_close_pending(struct slab_owner *owner) {
     return exchange_acq_rel(&owner->pending, PENDING_CLOSED);
 }
 
-/* A block came back twice at once, to the owner and from another thread. */
-static HAK_COLD void report_doubled(const struct slab *slab, unsigned w, uint64_t bits) {
-    size_t bytes = hak_size_class[slab->class_index].block_bytes;
-    size_t index = (size_t)w * 64 + (unsigned)__builtin_ctzll(bits);
-    hak_misuse(HAK_ERROR_DOUBLE_FREE, "double free", slab_base(slab) + index * bytes, bytes,
-               "two threads freed the block; look for two owners of one pointer");
-}
-
 unsigned hak_slab_collect(struct slab *slab) {
     uint64_t *local = free_bits(slab), *remote = remote_bits(slab);
     unsigned words = words_of(slab), came = 0;
@@ -423,17 +368,24 @@ unsigned hak_slab_collect(struct slab *slab) {
         if (load_relaxed(&remote[w]) == 0) continue;
         uint64_t bits = exchange_acq_rel(&remote[w], (uint64_t)0);
         uint64_t here = load_relaxed(&local[w]);
-        if (HAK_UNLIKELY((here & bits) != 0)) report_doubled(slab, w, here & bits);
+        if (HAK_UNLIKELY((here & bits) != 0)) {
+            size_t index = w * 64 + (unsigned)__builtin_ctzll(here & bits);
+            hak_slab_report_doubled(
+                slab, slab_base(slab) + index * hak_size_class[slab->class_index].block_bytes,
+                "two threads freed the block; look for two owners of one pointer");
+        }
         store_relaxed(&local[w], here | bits);
         came += popcount(bits & ~here);
         if (w < slab->low) slab->low = (uint8_t)w;
     }
+    bool doubled = came > slab->out;
     store_relaxed(&slab->out, (uint16_t)(slab->out - came));
+    if (HAK_UNLIKELY(doubled)) hak_slab_settle(slab); /* one of the free list came once more */
     return came;
 }
 
 unsigned hak_slab_count_free(const struct slab *slab) {
-    unsigned count = 0;
+    unsigned count = load_relaxed(&slab->free_listed);
     for (unsigned w = 0; w < words_of(slab); w++) {
         count += popcount(load_relaxed(&free_bits(slab)[w]) | load_relaxed(&remote_bits(slab)[w]));
     }
@@ -454,7 +406,7 @@ bool hak_slab_agrees(const struct slab *slab) {
         if (registry_word(slab_base(slab) + i * SLAB_BYTES) != word) return false;
         if (slab[i].head != slab->index) return false;
     }
-    return here + slab->out == slab->capacity;
+    return hak_slab_list_agrees(slab) && here + slab->free_listed + slab->out == slab->capacity;
 }
 
 void hak_slab_check_invariant(const struct slab *slab) {

@@ -4,12 +4,14 @@
  *   its record         masks, links, slabs[32], free bits, remote bits   elsewhere, guarded
  *
  * A slab is a run of `span` 64 KiB units cut into equal blocks of one class; the first unit is
- * its head and the others point back to it. A block's state is one bit: 1 = here and free.
+ * its head and the others point back to it. A block that is here and free has its bit set, or is
+ * in the slab's *free list*: what its owner gives back stays linked, and goes out again as it came.
  * Blocks in motion (in lists and chains) carry a link in their first word and a mark in
  * their second; both stay when a block comes back, so that a write to it is noticed.
  *
- * Invariant: popcount(free) + popcount(remote) + out == capacity, where out counts the blocks in
- * the program, in a list or in a chain.
+ * Invariant: popcount(free) + popcount(remote) + blocks of the free list + out == capacity, where
+ * out counts the blocks in the program, in a thread's list or in a chain. Only a slab that a thread
+ * owns has a free list.
  *
  * Who writes: the owner's thread everything, but the remote bits and the pending stack, which
  * any thread writes with atomic operations. An orphan's owner is whoever holds the shared pool's
@@ -45,20 +47,22 @@ struct slab {
     uint16_t capacity;        /* blocks; 0: not a head */
     uint16_t high;            /* blocks from here on were never handed out in this life */
     uint8_t class_index;
-    uint8_t span;   /* 64 KiB units; 0: not in use */
-    uint8_t index;  /* in the superslab; fixed */
-    uint8_t head;   /* index of the head of the run */
-    uint8_t low;    /* no bitmap word below it has a free bit */
-    bool orphan;    /* the shared pool owns it; under that one's lock */
-    bool checked;   /* some free blocks lost their marks with their pages: its words say so */
-    uint16_t epoch; /* when it was carved: marks are looked at in slabs of this epoch only */
-    /* Written by the shared pool, under its lock. */
-    uint16_t purged_out; /* `out` when pages last went, or the kernel refused; UINT16_MAX: not
-                          * in this life */
-    uint32_t placed;     /* tick at which it became sparse */
+    uint8_t span;         /* 64 KiB units; 0: not in use */
+    uint8_t index;        /* in the superslab; fixed */
+    uint8_t head;         /* index of the head of the run */
+    uint8_t low;          /* no bitmap word below it has a free bit */
+    bool orphan;          /* the shared pool owns it; under that one's lock */
+    bool checked;         /* some free blocks lost their marks with their pages: its words say so */
+    uint16_t epoch;       /* when it was carved: marks are looked at in slabs of this epoch only */
+    uint16_t free_listed; /* blocks of the free list */
+    uint32_t free_list;   /* where its first one lies, in bytes from the slab's start */
     /* Written by any thread. */
     struct slab *pending_next __attribute__((aligned(64)));
     uint32_t pending; /* 1 from the push on a pending stack until its collection */
+    /* Written by the shared pool, under its lock. */
+    uint32_t placed;     /* tick at which it became sparse */
+    uint16_t purged_out; /* `out` when pages last went, or the kernel refused; UINT16_MAX: not
+                          * in this life */
     /* Written by whoever has the slab while it is in no use (shared_pool/stock.h). */
     struct slab *stock_next;
     bool stocked;
@@ -127,9 +131,11 @@ void hak_slab_restore_marks(struct slab *slab, uint64_t cookie);
 /* Changes the owner. */
 void hak_slab_set_owner(struct slab *slab, struct slab_owner *owner);
 
-/* Owner: takes up to `want` blocks, lowest first, as a list linked by first words that ends in
- * NULL, each with the mark of a free block. Returns how many. A block that was written to since it
- * was freed is reported and stays out for ever. `cookie` 0: there are no marks. */
+/* Owner: takes up to `want` blocks as a list linked by first words that ends in NULL, each with the
+ * mark of a free block: those of the free list, which may be a few times as many, then by bits,
+ * lowest first. Returns how many. A block that was written to since it was freed is reported and
+ * stays out for ever; one of the free list that goes out whole, when its turn comes. `cookie` 0:
+ * there are no marks. */
 unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t cookie);
 /* The same from a random place on, up to the slab's end and then from its start. `state`:
  * random_next's. */
@@ -138,10 +144,19 @@ unsigned hak_slab_take_random(struct slab *slab, unsigned want, void **head, uin
 /* Owner: gives one block back. */
 enum slab_result hak_slab_give(struct slab *slab, void *block);
 /* Owner: gives back the blocks at the start of a list, linked by their first words, that lie in
- * `slab`; `count` grows by them. Returns the rest of the list, which starts with the block at fault
- * unless `result` is SLAB_OK. `cookie` 0: there are no marks. */
+ * `slab`, to the free list; `count` grows by them. Returns the rest of the list, which starts with
+ * the block at fault unless `result` is SLAB_OK. `cookie` 0: there are no marks, and no free list.
+ * A block that is in the free list already is found when it goes out, or when the slab empties. */
 void *hak_slab_give_list(struct slab *slab, void *head, size_t *count, uint64_t cookie,
                          enum slab_result *result);
+/* Owner: the blocks of the free list become bits: before the slab changes hands, or is looked at
+ * block by block. From one on that is found doubled or written to, which is reported, they stay out
+ * for ever. */
+void hak_slab_settle(struct slab *slab);
+/* The same in a forked child for a slab whose owner is gone: what it left in mid-step stays out. */
+void hak_slab_settle_forked(struct slab *slab);
+/* Owner: no block is out, and none is in the free list in another's place. */
+bool hak_slab_is_empty(struct slab *slab);
 /* Where the bit of a block of `slab` is: word and bit. SLAB_OK or SLAB_INTERIOR. */
 enum slab_result hak_slab_find(const struct slab *slab, const void *block, unsigned *w,
                                uint64_t *bit);

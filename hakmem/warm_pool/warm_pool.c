@@ -59,7 +59,17 @@ static void orphan(struct warm_pool *wp, struct slab *slab) {
     hak_shared_pool_orphan(slab);
 }
 
-static void give_empty(struct slab *slab) {
+/* False: it is not, after all, as was reported, and stays. */
+static bool is_empty(struct warm_pool *wp, struct slab *slab) {
+    if (HAK_LIKELY(hak_slab_is_empty(slab))) return true;
+    list_remove(&slab->listed);
+    wp->classes[slab->class_index].owned++;
+    if (slab_has_free(slab)) enlist(wp, slab);
+    return false;
+}
+
+static void give_empty(struct warm_pool *wp, struct slab *slab) {
+    if (HAK_UNLIKELY(!is_empty(wp, slab))) return;
     list_remove(&slab->owned);
     list_remove(&slab->listed);
     hak_shared_pool_give_empty(slab);
@@ -69,12 +79,12 @@ static void give_empty(struct slab *slab) {
 static void keep_empty(struct warm_pool *wp, struct slab *slab) {
     wp->classes[slab->class_index].owned--;
     if (slab->span != 1) {
-        give_empty(slab);
+        give_empty(wp, slab);
         return;
     }
     if (!may_keep_empty(wp)) {
         wp->given_up++;
-        give_empty(slab);
+        give_empty(wp, slab);
         return;
     }
     list_push_front(&wp->empty, &slab->listed);
@@ -89,6 +99,7 @@ static struct slab *take_kept(struct warm_pool *wp, unsigned c) {
     fetch_sub_relaxed(&empties_of_all, 1u);
     if (wp->empties < wp->empties_low) wp->empties_low = wp->empties;
     if (slab->class_index != c) {
+        if (HAK_UNLIKELY(!is_empty(wp, slab))) return NULL;
         list_remove(&slab->owned);
         hak_slab_uncarve(slab);
         hak_slab_carve(slab, c, &wp->owner);
@@ -193,9 +204,9 @@ struct slab *hak_warm_pool_get(struct warm_pool *wp, unsigned c) {
 /* Keeps `count` empty slabs, those used last. */
 static void trim_empties(struct warm_pool *wp, uint32_t count) {
     while (wp->empties > count) {
-        give_empty(list_entry(wp->empty.prev, struct slab, listed));
         wp->empties--;
         fetch_sub_relaxed(&empties_of_all, 1u);
+        give_empty(wp, list_entry(wp->empty.prev, struct slab, listed));
     }
 }
 

@@ -1,0 +1,183 @@
+/* A slab's free list: what its owner gave back lies there as it came, with its links and marks, and
+ * goes out again without a look at the bits. Where it must be known of each block whether it is
+ * free, the list is settled: its blocks become bits. */
+#include "hakmem/slab/slab.h"
+
+#include "hakmem/base/misuse.h"
+#include "hakmem/slab/bits.h"
+
+/* A list up to so many times as long as what is wanted goes out whole, without a walk. */
+enum { WHOLE = 4 };
+
+static void *first_of(const struct slab *slab) {
+    return slab->free_listed == 0 ? NULL : slab_base(slab) + slab->free_list;
+}
+
+static void set_list(struct slab *slab, const void *first, unsigned count) {
+    if (count != 0) slab->free_list = (uint32_t)((const char *)first - slab_base(slab));
+    store_relaxed(&slab->free_listed, (uint16_t)count);
+}
+
+/* An address in the slab's units. */
+static bool is_inside(const struct slab *slab, const void *address) {
+    return (size_t)((const char *)address - slab_base(slab)) < (size_t)slab->span * SLAB_BYTES;
+}
+
+/* What does not change from block to block is read once, and a word of bits stays in a register
+ * while blocks of it come: a load would wait for the store before it. */
+static void *give_bits(struct slab *slab, void *head, size_t *count, uint64_t cookie,
+                       enum slab_result *result) {
+    char *base = slab_base(slab);
+    uint64_t *local = free_bits(slab), *remote = remote_bits(slab);
+    uint64_t reciprocal = hak_size_class[slab->class_index].reciprocal;
+    size_t block_bytes = hak_size_class[slab->class_index].block_bytes, at = slab->low, low = at;
+    uint64_t here = load_relaxed(&local[at]), there = load_relaxed(&remote[at]);
+    unsigned given = 0, capacity = slab->capacity;
+    *result = SLAB_OK;
+    for (; head != NULL && is_inside(slab, head); given++) {
+        size_t offset = (size_t)((char *)head - base), index = (offset * reciprocal) >> 40;
+        uint64_t bit = (uint64_t)1 << index % 64;
+        if (HAK_UNLIKELY(index >= capacity || index * block_bytes != offset)) {
+            *result = SLAB_INTERIOR;
+            break;
+        }
+        if (index / 64 != at) {
+            store_relaxed(&local[at], here);
+            at = index / 64;
+            here = load_relaxed(&local[at]);
+            there = load_relaxed(&remote[at]);
+            if (at < low) low = at;
+        }
+        if (HAK_UNLIKELY(((here | there) & bit) != 0)) {
+            *result = SLAB_DOUBLE_FREE;
+            break;
+        }
+        if (HAK_UNLIKELY(HAK_CHECKS && cookie != 0 && !block_is_marked(head, cookie))) {
+            *result = SLAB_CORRUPTED;
+            break;
+        }
+        here |= bit;
+        head = block_next(head);
+    }
+    store_relaxed(&local[at], here);
+    slab->low = (uint8_t)low;
+    store_relaxed(&slab->out, (uint16_t)(slab->out - given));
+    *count += given;
+    return head;
+}
+
+/* Ends the list; NULL, or the block at fault, from which on the list stays out for ever. */
+static void *settle(struct slab *slab, enum slab_result *result) {
+    void *head = first_of(slab);
+    size_t count = 0;
+    *result = SLAB_OK;
+    if (head == NULL) return NULL;
+    store_relaxed(&slab->free_listed, 0);
+    head = give_bits(slab, head, &count, slab->owner->cookie, result);
+    /* A list that was tampered with may not have been as long as it said. */
+    unsigned out = slab->capacity;
+    for (unsigned w = 0; w < words_of(slab); w++)
+        out -= popcount(load_relaxed(&free_bits(slab)[w]));
+    store_relaxed(&slab->out, (uint16_t)out);
+    if (*result == SLAB_OK && head != NULL) *result = SLAB_CORRUPTED; /* it led elsewhere */
+    return head;
+}
+
+void hak_slab_settle(struct slab *slab) {
+    enum slab_result result;
+    void *block = settle(slab, &result);
+    if (HAK_LIKELY(result == SLAB_OK)) return;
+    if (result == SLAB_DOUBLE_FREE) {
+        hak_slab_report_doubled(slab, block, ADVICE_DOUBLE_FREE);
+    } else {
+        hak_slab_report_corrupted(slab, block);
+    }
+}
+
+void hak_slab_settle_forked(struct slab *slab) {
+    enum slab_result result;
+    (void)settle(slab, &result);
+}
+
+void *hak_slab_give_list(struct slab *slab, void *head, size_t *count, uint64_t cookie,
+                         enum slab_result *result) {
+    if (cookie == 0) return give_bits(slab, head, count, cookie, result);
+    unsigned given = 0, out = slab->out;
+    void *first = head, *last = NULL;
+    *result = SLAB_OK;
+    for (; head != NULL && is_inside(slab, head); given++) {
+        if (HAK_UNLIKELY(HAK_CHECKS && !block_is_marked(head, cookie))) {
+            *result = SLAB_CORRUPTED;
+            break;
+        }
+        if (HAK_UNLIKELY(given == out)) {
+            /* More than were out: a block is here twice, and the bits say which. */
+            hak_slab_settle(slab);
+            return give_bits(slab, first, count, cookie, result);
+        }
+        last = head;
+        head = block_next(head);
+    }
+    if (last == NULL) return head;
+    block_link(last, first_of(slab), cookie);
+    set_list(slab, first, slab->free_listed + given);
+    store_relaxed(&slab->out, (uint16_t)(out - given));
+    *count += given;
+    return head;
+}
+
+/* The first `want` blocks. From one that was written to on, the list stays out for ever. */
+static unsigned cut(struct slab *slab, unsigned want, void **head, uint64_t cookie) {
+    unsigned taken = 0, left = slab->free_listed;
+    void *last = NULL, *next = first_of(slab);
+    for (; taken < want; taken++) {
+        bool whole = is_inside(slab, next) && (!HAK_CHECKS || block_is_marked(next, cookie));
+        if (HAK_UNLIKELY(!whole)) {
+            hak_slab_report_corrupted(slab, next);
+            store_relaxed(&slab->out, (uint16_t)(slab->out + left));
+            left = 0;
+            break;
+        }
+        last = next;
+        next = block_next(next);
+    }
+    *head = last == NULL ? NULL : first_of(slab);
+    if (last != NULL) block_link(last, NULL, cookie);
+    if (left != 0) store_relaxed(&slab->out, (uint16_t)(slab->out + taken));
+    set_list(slab, next, left == 0 ? 0 : left - taken);
+    return taken;
+}
+
+unsigned hak_slab_take_listed(struct slab *slab, unsigned want, void **head, uint64_t cookie) {
+    unsigned count = slab->free_listed;
+    if (count / WHOLE > want) return cut(slab, want, head, cookie);
+    *head = first_of(slab);
+    store_relaxed(&slab->free_listed, 0);
+    store_relaxed(&slab->out, (uint16_t)(slab->out + count));
+    return count;
+}
+
+bool hak_slab_is_empty(struct slab *slab) {
+    if (!HAK_CHECKS || slab->free_listed == 0 || slab->out != 0) return slab->out == 0;
+    size_t bytes = hak_size_class[slab->class_index].block_bytes;
+    const char *block = slab_base(slab);
+    for (unsigned i = 0; i < slab->high; i++, block += bytes) {
+        if (HAK_LIKELY(block_is_marked(block, slab->owner->cookie))) continue;
+        /* A block of the program's, or one that was written to. */
+        hak_slab_settle(slab);
+        return slab->out == 0;
+    }
+    return slab->out == 0;
+}
+
+bool hak_slab_list_agrees(const struct slab *slab) {
+    const char *block = first_of(slab);
+    size_t bytes = hak_size_class[slab->class_index].block_bytes;
+    for (unsigned n = slab->free_listed; n > 0; n--, block = block_next(block)) {
+        if (!is_inside(slab, block)) return false;
+        size_t i = (size_t)(block - slab_base(slab)) / bytes;
+        if (slab_base(slab) + i * bytes != block) return false;
+        if ((load_relaxed(&free_bits(slab)[i / 64]) >> i % 64 & 1) != 0) return false;
+    }
+    return block == NULL;
+}

@@ -1,0 +1,329 @@
+/* A slab's free list: what comes back goes out again as it came, and is settled into bits; blocks
+ * that were written to, or came back twice, are found whichever way they go. */
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "hakmem/base/misuse.h"
+#include "hakmem/os_backend/os_backend.h"
+#include "hakmem/registry/registry.h"
+#include "hakmem/slab/slab.h"
+
+namespace {
+
+constexpr unsigned kClass = 3; /* 64 bytes */
+constexpr uint64_t kCookie = COOKIE_OF(0x5eed);
+
+class FreeList : public testing::Test {
+  protected:
+    void SetUp() override {
+        testing::FLAGS_gtest_death_test_style = "threadsafe";
+        char *base = static_cast<char *>(hak_os_map(SUPERSLAB_BYTES, SUPERSLAB_BYTES));
+        ASSERT_NE(base, nullptr);
+        ASSERT_TRUE(hak_registry_reserve(base, SUPERSLAB_BYTES));
+        ss_ = static_cast<superslab *>(hak_os_meta_alloc(sizeof(superslab)));
+        ASSERT_NE(ss_, nullptr);
+        ss_->base = base;
+        hak_registry_set(base, SLABS_PER_SUPERSLAB, WORD_UNUSED);
+        hak_registry_set_record(base, ss_);
+        owner_.cookie = kCookie;
+        hak_slab_carve(&ss_->slabs[0], kClass, &owner_);
+        s_ = &ss_->slabs[0];
+    }
+    void TearDown() override {
+        hak_registry_set(ss_->base, SLABS_PER_SUPERSLAB, 0);
+        hak_registry_set_record(ss_->base, nullptr);
+        EXPECT_TRUE(hak_os_unmap(ss_->base, SUPERSLAB_BYTES));
+    }
+    std::vector<void *> Take(unsigned want) {
+        void *head = nullptr;
+        unsigned taken = hak_slab_take(s_, want, &head, kCookie);
+        std::vector<void *> blocks;
+        for (; head != nullptr; head = block_next(head)) {
+            EXPECT_TRUE(block_is_marked(head, kCookie));
+            blocks.push_back(head);
+            if (blocks.size() > taken) break;
+        }
+        EXPECT_EQ(blocks.size(), taken);
+        /* As the program has them. */
+        for (void *block : blocks) *block_cookie(block) = 0;
+        EXPECT_TRUE(hak_slab_agrees(s_));
+        return blocks;
+    }
+    static void *Link(const std::vector<void *> &blocks) {
+        for (size_t i = 0; i < blocks.size(); i++) {
+            block_link(blocks[i], i + 1 < blocks.size() ? blocks[i + 1] : nullptr, kCookie);
+        }
+        return blocks[0];
+    }
+    slab_result GiveFrom(void *head, void **rest, size_t *count) {
+        slab_result result;
+        *count = 0;
+        *rest = hak_slab_give_list(s_, head, count, kCookie, &result);
+        return result;
+    }
+    void Give(const std::vector<void *> &blocks) {
+        void *rest;
+        size_t count;
+        ASSERT_EQ(GiveFrom(Link(blocks), &rest, &count), SLAB_OK);
+        EXPECT_EQ(rest, nullptr);
+        EXPECT_EQ(count, blocks.size());
+        EXPECT_TRUE(hak_slab_agrees(s_));
+    }
+
+    superslab *ss_ = nullptr;
+    slab *s_ = nullptr;
+    slab_owner owner_ = {};
+};
+
+using Blocks = std::vector<void *>;
+
+/* In a process that goes on after a misuse, which it reports as `line`. */
+template <typename Body> void ExpectReport(const char *line, Body body) {
+    EXPECT_EXIT(
+        {
+            hak_misuse_set_policy(nullptr, true, false);
+            body();
+            _Exit(testing::Test::HasFailure() ? 1 : 0);
+        },
+        testing::ExitedWithCode(0), line);
+}
+
+TEST_F(FreeList, GoesOutAsItCame) {
+    Blocks blocks = Take(30), others = Take(5);
+    std::swap(blocks[3], blocks[20]);
+    Give({blocks.begin() + 10, blocks.end()});
+    Give({blocks.begin(), blocks.begin() + 10});
+    EXPECT_EQ(s_->free_listed, 30);
+    EXPECT_EQ(s_->out, 5);
+    EXPECT_EQ(hak_slab_count_free(s_), s_->capacity - 5u);
+    EXPECT_EQ(Take(30), blocks);
+    EXPECT_EQ(s_->free_listed, 0);
+    EXPECT_EQ(s_->out, 35);
+}
+
+TEST_F(FreeList, GoesOutWholeWhereItIsNotMuchMoreThanWanted) {
+    Blocks blocks = Take(40);
+    Give(blocks);
+    EXPECT_EQ(Take(10), blocks);
+}
+
+TEST_F(FreeList, IsCutWhereItIsMuchMore) {
+    Blocks blocks = Take(100);
+    Give(blocks);
+    EXPECT_EQ(Take(7), Blocks(blocks.begin(), blocks.begin() + 7));
+    EXPECT_EQ(s_->free_listed, 93);
+    EXPECT_EQ(s_->out, 7);
+    EXPECT_EQ(Take(1), Blocks(blocks.begin() + 7, blocks.begin() + 8));
+    EXPECT_EQ(Take(92), Blocks(blocks.begin() + 8, blocks.end()));
+}
+
+TEST_F(FreeList, ComesAfterWhatTheBitsAdd) {
+    Blocks blocks = Take(3);
+    Give(blocks);
+    Blocks more = Take(10);
+    ASSERT_EQ(more.size(), 10u);
+    EXPECT_EQ(more[0], slab_base(s_) + 3 * 64);
+    EXPECT_EQ(Blocks(more.end() - 3, more.end()), blocks);
+    EXPECT_EQ(s_->high, 10);
+}
+
+TEST_F(FreeList, EndsWhereTheListLeavesTheSlab) {
+    Blocks blocks = Take(3);
+    alignas(16) char foreign[32];
+    Link(blocks);
+    block_link(foreign, nullptr, kCookie);
+    block_link(blocks[1], foreign, kCookie);
+    void *rest;
+    size_t count;
+    EXPECT_EQ(GiveFrom(blocks[0], &rest, &count), SLAB_OK);
+    EXPECT_EQ(rest, foreign);
+    EXPECT_EQ(count, 2u);
+    EXPECT_TRUE(hak_slab_agrees(s_));
+    /* One of another slab alone gives nothing. */
+    EXPECT_EQ(GiveFrom(foreign, &rest, &count), SLAB_OK);
+    EXPECT_EQ(rest, foreign);
+    EXPECT_EQ(count, 0u);
+    EXPECT_EQ(Take(2), Blocks(blocks.begin(), blocks.begin() + 2));
+}
+
+TEST_F(FreeList, IsSettledIntoBits) {
+    Blocks blocks = Take(200);
+    std::reverse(blocks.begin(), blocks.end());
+    Give({blocks.begin(), blocks.begin() + 150});
+    hak_slab_settle(s_);
+    EXPECT_EQ(s_->free_listed, 0);
+    EXPECT_EQ(s_->out, 50);
+    EXPECT_TRUE(hak_slab_agrees(s_));
+    /* Lowest first: not as they came. */
+    EXPECT_EQ(Take(1)[0], slab_base(s_) + 50 * 64);
+    hak_slab_settle(s_); /* nothing to do */
+    EXPECT_TRUE(hak_slab_agrees(s_));
+}
+
+TEST_F(FreeList, IsSettledBeforeBlocksGoOutAtRandom) {
+    Blocks blocks = Take(300);
+    Give({blocks.begin(), blocks.begin() + 100});
+    uint64_t state = 1;
+    void *head;
+    unsigned free = s_->capacity - 200u;
+    EXPECT_EQ(hak_slab_take_random(s_, s_->capacity, &head, kCookie, &state), free);
+    EXPECT_EQ(s_->out, s_->capacity);
+}
+
+TEST_F(FreeList, HasAllBlocksOfAnEmptySlab) {
+    Blocks blocks = Take(64);
+    Give({blocks.begin(), blocks.begin() + 63});
+    EXPECT_FALSE(hak_slab_is_empty(s_));
+    Give({blocks[63]});
+    EXPECT_TRUE(hak_slab_is_empty(s_));
+    EXPECT_EQ(s_->free_listed, 64); /* without being settled */
+    hak_slab_uncarve(s_);
+    EXPECT_EQ(s_->free_listed, 0);
+    for (void *block : blocks) EXPECT_EQ(*block_cookie(block), 0u);
+}
+
+TEST_F(FreeList, EndsAtABlockThatWasWrittenTo) {
+    ExpectReport("^hakmem: corrupted free block: block 0x[0-9a-f]+", [this] {
+        Blocks blocks = Take(100);
+        Give(blocks);
+        *static_cast<void **>(blocks[3]) = &blocks;
+        /* What comes before it is whole; what it led to is lost. */
+        Blocks taken = Take(5);
+        EXPECT_EQ(Blocks(taken.end() - 3, taken.end()), Blocks(blocks.begin(), blocks.begin() + 3));
+        EXPECT_EQ(s_->free_listed, 0);
+        EXPECT_EQ(s_->out, 102); /* two more by the bits */
+    });
+}
+
+TEST_F(FreeList, WhoseFirstBlockWasWrittenToLeavesTheBits) {
+    ExpectReport("^hakmem: corrupted free block: block 0x[0-9a-f]+", [this] {
+        Blocks blocks = Take(100);
+        Give(blocks);
+        *block_cookie(blocks[0]) = 0;
+        EXPECT_EQ(Take(5), Blocks({slab_base(s_) + 100 * 64, slab_base(s_) + 101 * 64,
+                                   slab_base(s_) + 102 * 64, slab_base(s_) + 103 * 64,
+                                   slab_base(s_) + 104 * 64}));
+        EXPECT_EQ(s_->out, 105);
+    });
+}
+
+TEST_F(FreeList, OneThatWasWrittenToIsNotGiven) {
+    Blocks blocks = Take(3);
+    Link(blocks);
+    *block_cookie(blocks[1]) ^= 1;
+    void *rest;
+    size_t count;
+    EXPECT_EQ(GiveFrom(blocks[0], &rest, &count), SLAB_CORRUPTED);
+    EXPECT_EQ(rest, blocks[1]);
+    EXPECT_EQ(count, 1u);
+    EXPECT_EQ(s_->out, 2);
+    EXPECT_TRUE(hak_slab_agrees(s_));
+}
+
+TEST_F(FreeList, IsSettledUpToABlockThatWasWrittenTo) {
+    ExpectReport("^hakmem: corrupted free block: block 0x[0-9a-f]+", [this] {
+        Blocks blocks = Take(20);
+        Give(blocks);
+        *block_cookie(blocks[12]) = 0;
+        hak_slab_settle(s_);
+        EXPECT_EQ(s_->out, 8);
+        EXPECT_TRUE(hak_slab_agrees(s_));
+    });
+}
+
+/* The owner stopped in mid-step: that is no mistake of the program's. */
+TEST_F(FreeList, IsSettledInSilenceInAForkedChild) {
+    Blocks blocks = Take(20);
+    Give(blocks);
+    *block_cookie(blocks[12]) = 0;
+    hak_slab_settle_forked(s_);
+    EXPECT_EQ(s_->out, 8);
+    EXPECT_TRUE(hak_slab_agrees(s_));
+}
+
+/* A mark that was written over hides that the block is free already. */
+TEST_F(FreeList, OneThatIsTwiceInAListIsNamed) {
+    Blocks blocks = Take(10);
+    Link({blocks[0], blocks[1], blocks[2]});
+    block_link(blocks[2], blocks[1], kCookie);
+    void *rest;
+    size_t count;
+    EXPECT_EQ(GiveFrom(blocks[0], &rest, &count), SLAB_DOUBLE_FREE);
+    EXPECT_EQ(rest, blocks[1]);
+    EXPECT_EQ(count, 3u);
+    EXPECT_EQ(s_->out, 7);
+    EXPECT_TRUE(hak_slab_agrees(s_));
+}
+
+TEST_F(FreeList, OneThatIsHereAndInALongerListCountsOnce) {
+    ExpectReport("^hakmem: double free: block 0x[0-9a-f]+", [this] {
+        Blocks blocks = Take(3);
+        void *rest;
+        size_t count;
+        Give({blocks[0], blocks[1]});
+        Link({blocks[2], blocks[0]});
+        block_link(blocks[0], blocks[2], kCookie);
+        EXPECT_EQ(GiveFrom(blocks[2], &rest, &count), SLAB_DOUBLE_FREE);
+        EXPECT_TRUE(hak_slab_agrees(s_));
+    });
+}
+
+TEST_F(FreeList, OneThatIsHereAndComesAgainMakesNoSlabEmpty) {
+    ExpectReport("^hakmem: double free: block 0x[0-9a-f]+", [this] {
+        Blocks blocks = Take(3);
+        void *rest;
+        size_t count;
+        Give({blocks[0], blocks[1]});
+        /* Freed again, with its mark gone. It is counted once too often, and the third is out. */
+        block_link(blocks[1], nullptr, kCookie);
+        EXPECT_EQ(GiveFrom(blocks[1], &rest, &count), SLAB_OK);
+        EXPECT_EQ(s_->out, 0);
+        EXPECT_FALSE(hak_slab_is_empty(s_));
+        EXPECT_GE(s_->out, 1);
+        EXPECT_TRUE(hak_slab_agrees(s_));
+        EXPECT_EQ(*block_cookie(blocks[2]), 0u);
+    });
+}
+
+TEST_F(FreeList, OneThatAnotherThreadFreedAsWellIsFound) {
+    ExpectReport("^hakmem: double free: block 0x[0-9a-f]+", [this] {
+        Blocks blocks = Take(2);
+        Give(blocks);
+        unsigned w;
+        uint64_t bit;
+        ASSERT_EQ(hak_slab_find(s_, blocks[0], &w, &bit), SLAB_OK);
+        ss_->remote_bits[0][w] |= bit; /* as if both had found it live */
+        hak_slab_collect(s_);
+        EXPECT_LE(s_->out, 2);
+        EXPECT_TRUE(hak_slab_agrees(s_));
+    });
+}
+
+/* A list that leads out of its slab is not followed there. */
+TEST_F(FreeList, DoesNotLeadElsewhere) {
+    ExpectReport("^hakmem: corrupted free block: ", [this] {
+        Blocks blocks = Take(100);
+        Give(blocks);
+        alignas(16) static char foreign[32];
+        block_link(foreign, nullptr, kCookie);
+        block_link(blocks[2], foreign, kCookie);
+        EXPECT_EQ(Take(5).size(), 5u); /* two by the bits */
+        EXPECT_EQ(s_->out, 102);
+    });
+    ExpectReport("^hakmem: corrupted free block: ", [this] {
+        Blocks blocks = Take(100);
+        Give(blocks);
+        alignas(16) static char foreign[32];
+        block_link(foreign, nullptr, kCookie);
+        block_link(blocks[2], foreign, kCookie);
+        hak_slab_settle(s_);
+        EXPECT_EQ(s_->out, 97);
+        EXPECT_TRUE(hak_slab_agrees(s_));
+    });
+}
+
+} // namespace

@@ -249,6 +249,17 @@ TEST(ForkBesideAFree, TheChildUnmapsWhatWaits) {
 /* What a fork finds in the list of a thread that is not in the child. */
 enum list_state { LIST_WHOLE, LIST_BUSY, LIST_TORN };
 
+/* A thread's lists of the class are empty when it begins. */
+bool begins_without(unsigned c) {
+    bool empty = false;
+    std::thread([&] {
+        hak_free(hak_malloc(3000)); /* of another class */
+        const list_pair &list = hak_front.heap->lists.of[c];
+        empty = list.take == nullptr && list.give == nullptr;
+    }).join();
+    return empty;
+}
+
 /* A block that another thread freed into its list. */
 void fork_beside_a_list(list_state state) {
     std::atomic<void *> block{nullptr};
@@ -278,7 +289,9 @@ void fork_beside_a_list(list_state state) {
         uint64_t bit;
         bool is_free = s == nullptr ||
                        (hak_slab_find(s, block, &w, &bit) == SLAB_OK && hak_slab_has(s, w, bit));
-        _exit(is_free == (state == LIST_WHOLE) && hak_check_counts() ? 0 : 1);
+        if (is_free != (state == LIST_WHOLE) || !hak_check_counts()) _exit(1);
+        /* The next thread has the other's heap, and nothing that was in its lists. */
+        _exit(begins_without(size_class_of(480)) ? 0 : 2);
     }
     end = true;
     other.join();

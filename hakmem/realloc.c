@@ -69,31 +69,32 @@ static HAK_NOINLINE void *realloc_slow(void *block, size_t size) {
     return moved;
 }
 
-/* A block that stays, in a slab of several units. */
-static HAK_NOINLINE void *realloc_in_run(void *block, size_t size) {
-    struct slab *slab = hak_slab_of(block);
-    unsigned w;
-    uint64_t bit;
-    bool live = slab != NULL && hak_slab_find(slab, block, &w, &bit) == SLAB_OK &&
-                !hak_slab_has(slab, w, bit) && !(HAK_CHECKS && block_may_be_marked(block));
-    if (HAK_UNLIKELY(!live)) return realloc_slow(block, size);
-    size_t bytes = hak_size_class[load_relaxed(&slab->class_index)].block_bytes;
-    if (!stays(size, bytes)) return realloc_slow(block, size);
-    note_size(size, bytes);
-    return block;
-}
-
-/* The block of class `c`, in a slab of one unit, is the program's: neither marked nor in its slab.
- * The slab's bits tell where the mark was written over, or never was one. */
-HAK_INLINE bool is_live(const void *block, unsigned c) {
+/* The block of class `c`, which begins where one does, is the program's: neither marked nor in its
+ * slab. The slab's bits tell where the mark was written over, or never was one. */
+HAK_INLINE bool is_live(const void *block, unsigned c, bool run) {
     if (!HAK_CHECKS) return true;
     if (HAK_UNLIKELY(block_may_be_marked(block))) return false;
     const struct superslab *ss = registry_record_of_slab(block);
     size_t unit = (uintptr_t)block >> SLAB_SHIFT & (SLABS_PER_SUPERSLAB - 1);
-    uint32_t index = size_class_index(c, (uintptr_t)block & (SLAB_BYTES - 1));
-    uint64_t free = load_relaxed(&ss->free_bits[unit][index / 64]) |
-                    load_relaxed(&ss->remote_bits[unit][index / 64]);
+    size_t head = run ? load_relaxed(&ss->slabs[unit].head) : unit;
+    size_t offset = ((uintptr_t)block & (SUPERSLAB_BYTES - 1)) - head * SLAB_BYTES;
+    uint32_t index = size_class_index(c, offset);
+    uint64_t free = load_relaxed(&ss->free_bits[head][index / 64]) |
+                    load_relaxed(&ss->remote_bits[head][index / 64]);
     return (free >> index % 64 & 1) == 0;
+}
+
+/* A block that stays, in a slab of several units. */
+static HAK_NOINLINE void *realloc_in_run(const struct lists *lists, void *block, uint32_t word,
+                                         size_t size) {
+    unsigned c = word_class(word);
+    size_t bytes = hak_size_class[c].block_bytes;
+    bool starts = !HAK_CHECKS || starts_medium(&lists->of[c], block, word);
+    if (!starts || !stays(size, bytes) || HAK_UNLIKELY(!is_live(block, c, true))) {
+        return realloc_slow(block, size);
+    }
+    note_size(size, bytes);
+    return block;
 }
 
 /* The commonest reason first: a block that stays. What looks like a mistake, or has no lists to
@@ -103,7 +104,7 @@ void *hak_realloc(void *block, size_t size) {
     uint32_t word = registry_word(block);
     if (HAK_UNLIKELY(word >= lists->end)) {
         bool run = (word & (WORD_LARGE | WORD_RUN | WORD_CHECKED)) == WORD_RUN && lists->end != 0;
-        return run ? realloc_in_run(block, size) : realloc_slow(block, size);
+        return run ? realloc_in_run(lists, block, word, size) : realloc_slow(block, size);
     }
     const struct list_pair *list = (struct list_pair *)((char *)&lists->none + word);
     if (HAK_UNLIKELY(HAK_CHECKS ? !starts_block(list, block) : word == 0)) {
@@ -111,7 +112,9 @@ void *hak_realloc(void *block, size_t size) {
     }
     unsigned c = word_class(word);
     size_t bytes = hak_size_class[c].block_bytes;
-    if (!stays(size, bytes) || HAK_UNLIKELY(!is_live(block, c))) return realloc_slow(block, size);
+    if (!stays(size, bytes) || HAK_UNLIKELY(!is_live(block, c, false))) {
+        return realloc_slow(block, size);
+    }
     note_size(size, bytes);
     return block;
 }

@@ -42,6 +42,11 @@ expect() {
     shift 4
     memcheck "$way" "$mistake" "$size"
     status=$?
+    # Of the random numbers that lie about, one in a thousand looks like an address in 3 MB.
+    if [ "$mistake" = lose ] && grep -q 'are possibly lost in' "$log"; then
+        memcheck "$way" "$mistake" "$size"
+        status=$?
+    fi
     [ "$errors" = 0 ] && expected=0
     [ "$mistake" = free_twice ] && [ "$way" != preloaded ] && expected=134
     [ "$status" = "$expected" ] || { verdict=FAIL; echo "exit status $status, not $expected"; }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <random>
+#include <set>
 #include <vector>
 
 #include "hakmem/base/misuse.h"
@@ -301,6 +303,54 @@ TEST_F(FreeList, OneThatAnotherThreadFreedAsWellIsFound) {
         EXPECT_LE(s_->out, 2);
         EXPECT_TRUE(hak_slab_agrees(s_));
     });
+}
+
+/* Each block is in one place at any time, whatever the order of what the owner and others do. */
+TEST_F(FreeList, LosesNoneAndGivesNoneOutTwice) {
+    std::mt19937_64 random(7);
+    Blocks out;
+    std::set<void *> held;
+    for (int step = 0; step < 20000; step++) {
+        size_t n = std::min<size_t>(out.size(), random() % 60);
+        switch (random() % 8) {
+        case 0:
+        case 1:
+        case 2: {
+            unsigned here = s_->capacity - s_->out;
+            unsigned want = static_cast<unsigned>(random() % (step % 1000 < 100 ? 1000 : 20));
+            Blocks taken = Take(want);
+            ASSERT_GE(taken.size(), std::min(want, here));
+            for (void *block : taken) ASSERT_TRUE(held.insert(block).second);
+            out.insert(out.end(), taken.begin(), taken.end());
+            break;
+        }
+        case 3: /* from another thread */
+            for (; n > 50; n--) {
+                held.erase(out.back());
+                block_link(out.back(), nullptr, kCookie);
+                ASSERT_EQ(hak_slab_give_remote(out.back()), SLAB_OK);
+                out.pop_back();
+            }
+            hak_slab_take_pending(&owner_);
+            hak_slab_clear_pending(s_);
+            hak_slab_collect(s_);
+            break;
+        case 4:
+            if (random() % 8 == 0) hak_slab_settle(s_);
+            break;
+        default:
+            std::shuffle(out.begin(), out.end(), random);
+            if (n == 0) break;
+            for (auto block = out.end() - static_cast<long>(n); block != out.end(); ++block) {
+                held.erase(*block);
+            }
+            Give({out.end() - static_cast<long>(n), out.end()});
+            out.resize(out.size() - n);
+        }
+        ASSERT_EQ(s_->out, out.size());
+        ASSERT_EQ(hak_slab_is_empty(s_), out.empty());
+        ASSERT_TRUE(hak_slab_agrees(s_)) << step;
+    }
 }
 
 /* A list that leads out of its slab is not followed there. */

@@ -77,7 +77,7 @@ HAK_INLINE bool is_live(const void *block, unsigned c, bool run) {
     const struct superslab *ss = registry_record_of_slab(block);
     size_t unit = (uintptr_t)block >> SLAB_SHIFT & (SLABS_PER_SUPERSLAB - 1);
     size_t head = run ? load_relaxed(&ss->slabs[unit].head) : unit;
-    size_t offset = ((uintptr_t)block & (SUPERSLAB_BYTES - 1)) - head * SLAB_BYTES;
+    size_t offset = ((uintptr_t)block & (SLAB_BYTES - 1)) + (unit - head) * SLAB_BYTES;
     uint32_t index = size_class_index(c, offset);
     uint64_t free = load_relaxed(&ss->free_bits[head][index / 64]) |
                     load_relaxed(&ss->remote_bits[head][index / 64]);

@@ -76,8 +76,9 @@ static void *settle(struct slab *slab, enum slab_result *result) {
     head = give_bits(slab, head, &count, slab->owner->cookie, result);
     /* A list that was tampered with may not have been as long as it said. */
     unsigned out = slab->capacity;
-    for (unsigned w = 0; w < words_of(slab); w++)
+    for (unsigned w = 0; w < words_of(slab); w++) {
         out -= popcount(load_relaxed(&free_bits(slab)[w]));
+    }
     store_relaxed(&slab->out, (uint16_t)out);
     if (*result == SLAB_OK && head != NULL) *result = SLAB_CORRUPTED; /* it led elsewhere */
     return head;

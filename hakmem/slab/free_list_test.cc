@@ -3,42 +3,19 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
 #include <random>
 #include <set>
 #include <vector>
 
-#include "hakmem/base/misuse.h"
-#include "hakmem/os_backend/os_backend.h"
-#include "hakmem/registry/registry.h"
-#include "hakmem/slab/slab.h"
+#include "hakmem/slab/one_slab.h"
 
 namespace {
 
-constexpr unsigned kClass = 3; /* 64 bytes */
-constexpr uint64_t kCookie = COOKIE_OF(0x5eed);
-
-class FreeList : public testing::Test {
+class FreeList : public OneSlab {
   protected:
     void SetUp() override {
-        testing::FLAGS_gtest_death_test_style = "threadsafe";
-        char *base = static_cast<char *>(hak_os_map(SUPERSLAB_BYTES, SUPERSLAB_BYTES));
-        ASSERT_NE(base, nullptr);
-        ASSERT_TRUE(hak_registry_reserve(base, SUPERSLAB_BYTES));
-        ss_ = static_cast<superslab *>(hak_os_meta_alloc(sizeof(superslab)));
-        ASSERT_NE(ss_, nullptr);
-        ss_->base = base;
-        hak_registry_set(base, SLABS_PER_SUPERSLAB, WORD_UNUSED);
-        hak_registry_set_record(base, ss_);
-        owner_.cookie = kCookie;
-        hak_slab_carve(&ss_->slabs[0], kClass, &owner_);
-        s_ = &ss_->slabs[0];
-    }
-    void TearDown() override {
-        hak_registry_set(ss_->base, SLABS_PER_SUPERSLAB, 0);
-        hak_registry_set_record(ss_->base, nullptr);
-        EXPECT_TRUE(hak_os_unmap(ss_->base, SUPERSLAB_BYTES));
+        OneSlab::SetUp();
+        s_ = carve();
     }
     std::vector<void *> Take(unsigned want) {
         void *head = nullptr;
@@ -76,23 +53,10 @@ class FreeList : public testing::Test {
         EXPECT_TRUE(hak_slab_agrees(s_));
     }
 
-    superslab *ss_ = nullptr;
     slab *s_ = nullptr;
-    slab_owner owner_ = {};
 };
 
 using Blocks = std::vector<void *>;
-
-/* In a process that goes on after a misuse, which it reports as `line`. */
-template <typename Body> void ExpectReport(const char *line, Body body) {
-    EXPECT_EXIT(
-        {
-            hak_misuse_set_policy(nullptr, true, false);
-            body();
-            _Exit(testing::Test::HasFailure() ? 1 : 0);
-        },
-        testing::ExitedWithCode(0), line);
-}
 
 TEST_F(FreeList, GoesOutAsItCame) {
     Blocks blocks = Take(30), others = Take(5);
@@ -189,7 +153,7 @@ TEST_F(FreeList, HasAllBlocksOfAnEmptySlab) {
 }
 
 TEST_F(FreeList, EndsAtABlockThatWasWrittenTo) {
-    ExpectReport("^hakmem: corrupted free block: block 0x[0-9a-f]+", [this] {
+    expect_report("^hakmem: corrupted free block: block 0x[0-9a-f]+", [this] {
         Blocks blocks = Take(100);
         Give(blocks);
         *static_cast<void **>(blocks[3]) = &blocks;
@@ -202,7 +166,7 @@ TEST_F(FreeList, EndsAtABlockThatWasWrittenTo) {
 }
 
 TEST_F(FreeList, WhoseFirstBlockWasWrittenToLeavesTheBits) {
-    ExpectReport("^hakmem: corrupted free block: block 0x[0-9a-f]+", [this] {
+    expect_report("^hakmem: corrupted free block: block 0x[0-9a-f]+", [this] {
         Blocks blocks = Take(100);
         Give(blocks);
         *block_cookie(blocks[0]) = 0;
@@ -227,7 +191,7 @@ TEST_F(FreeList, OneThatWasWrittenToIsNotGiven) {
 }
 
 TEST_F(FreeList, IsSettledUpToABlockThatWasWrittenTo) {
-    ExpectReport("^hakmem: corrupted free block: block 0x[0-9a-f]+", [this] {
+    expect_report("^hakmem: corrupted free block: block 0x[0-9a-f]+", [this] {
         Blocks blocks = Take(20);
         Give(blocks);
         *block_cookie(blocks[12]) = 0;
@@ -262,7 +226,7 @@ TEST_F(FreeList, OneThatIsTwiceInAListIsNamed) {
 }
 
 TEST_F(FreeList, OneThatIsHereAndInALongerListCountsOnce) {
-    ExpectReport("^hakmem: double free: block 0x[0-9a-f]+", [this] {
+    expect_report("^hakmem: double free: block 0x[0-9a-f]+", [this] {
         Blocks blocks = Take(3);
         void *rest;
         size_t count;
@@ -275,7 +239,7 @@ TEST_F(FreeList, OneThatIsHereAndInALongerListCountsOnce) {
 }
 
 TEST_F(FreeList, OneThatIsHereAndComesAgainMakesNoSlabEmpty) {
-    ExpectReport("^hakmem: double free: block 0x[0-9a-f]+", [this] {
+    expect_report("^hakmem: double free: block 0x[0-9a-f]+", [this] {
         Blocks blocks = Take(3);
         void *rest;
         size_t count;
@@ -292,7 +256,7 @@ TEST_F(FreeList, OneThatIsHereAndComesAgainMakesNoSlabEmpty) {
 }
 
 TEST_F(FreeList, OneThatAnotherThreadFreedAsWellIsFound) {
-    ExpectReport("^hakmem: double free: block 0x[0-9a-f]+", [this] {
+    expect_report("^hakmem: double free: block 0x[0-9a-f]+", [this] {
         Blocks blocks = Take(2);
         Give(blocks);
         unsigned w;
@@ -355,7 +319,7 @@ TEST_F(FreeList, LosesNoneAndGivesNoneOutTwice) {
 
 /* A list that leads out of its slab is not followed there. */
 TEST_F(FreeList, DoesNotLeadElsewhere) {
-    ExpectReport("^hakmem: corrupted free block: ", [this] {
+    expect_report("^hakmem: corrupted free block: ", [this] {
         Blocks blocks = Take(100);
         Give(blocks);
         alignas(16) static char foreign[32];
@@ -364,7 +328,7 @@ TEST_F(FreeList, DoesNotLeadElsewhere) {
         EXPECT_EQ(Take(5).size(), 5u); /* two by the bits */
         EXPECT_EQ(s_->out, 102);
     });
-    ExpectReport("^hakmem: corrupted free block: ", [this] {
+    expect_report("^hakmem: corrupted free block: ", [this] {
         Blocks blocks = Take(100);
         Give(blocks);
         alignas(16) static char foreign[32];

@@ -2,41 +2,14 @@
  * life and of no slab that a fork may have torn. */
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <vector>
 
-#include "hakmem/base/misuse.h"
-#include "hakmem/os_backend/os_backend.h"
-#include "hakmem/registry/registry.h"
-#include "hakmem/slab/slab.h"
+#include "hakmem/slab/one_slab.h"
 
 namespace {
 
-constexpr unsigned kClass = 3; /* 64 bytes */
-constexpr uint64_t kCookie = COOKIE_OF(0x5eed);
-
-class Marks : public testing::Test {
+class Marks : public OneSlab {
   protected:
-    void SetUp() override {
-        testing::FLAGS_gtest_death_test_style = "threadsafe";
-        char *base = static_cast<char *>(hak_os_map(SUPERSLAB_BYTES, SUPERSLAB_BYTES));
-        ASSERT_NE(base, nullptr);
-        ASSERT_TRUE(hak_registry_reserve(base, SUPERSLAB_BYTES));
-        ss_ = static_cast<superslab *>(hak_os_meta_alloc(sizeof(superslab)));
-        ASSERT_NE(ss_, nullptr);
-        ss_->base = base;
-        hak_registry_set(base, SLABS_PER_SUPERSLAB, WORD_UNUSED);
-        hak_registry_set_record(base, ss_);
-    }
-    void TearDown() override {
-        hak_registry_set(ss_->base, SLABS_PER_SUPERSLAB, 0);
-        hak_registry_set_record(ss_->base, nullptr);
-        EXPECT_TRUE(hak_os_unmap(ss_->base, SUPERSLAB_BYTES));
-    }
-    slab *carve() {
-        hak_slab_carve(&ss_->slabs[0], kClass, &owner_);
-        return &ss_->slabs[0];
-    }
     static std::vector<void *> take(slab *s, unsigned want) {
         void *head = nullptr;
         hak_slab_take(s, want, &head, kCookie);
@@ -49,9 +22,6 @@ class Marks : public testing::Test {
         block_link(block, nullptr, kCookie);
         EXPECT_EQ(hak_slab_give(s, block), SLAB_OK);
     }
-
-    superslab *ss_ = nullptr;
-    slab_owner owner_ = {};
 };
 
 TEST_F(Marks, AreLookedAtAlsoAfterAFork) {
@@ -99,17 +69,6 @@ TEST_F(Marks, DoNotComeBackToWhatWasWrittenTo) {
     static_cast<int *>(blocks[2])[0] = 0;
     give(s, blocks[0]);
     hak_slab_uncarve(s);
-}
-
-/* In a process that goes on after a misuse, which it reports as `line`. */
-template <typename Body> void expect_report(const char *line, Body body) {
-    EXPECT_EXIT(
-        {
-            hak_misuse_set_policy(nullptr, true, false);
-            body();
-            _Exit(testing::Test::HasFailure() ? 1 : 0);
-        },
-        testing::ExitedWithCode(0), line);
 }
 
 TEST_F(Marks, ABlockWithoutOneStaysOutForEver) {

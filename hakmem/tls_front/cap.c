@@ -91,7 +91,7 @@ void hak_cap_flow(struct heap *heap, unsigned c, enum flow flow) {
     bool turned = in != was_in && use->last != FLOW_NONE;
     use->last = (uint8_t)flow;
     /* Many frees and then blocks again make a class warm too: a long phase of the ones, and another
-       of the others, are few turns. The frees alone do not: after them a thread may sleep. */
+     * of the others, are few turns. The frees alone do not: after them a thread may sleep. */
     if (in && use->frees >= FRONT_COLD_FREES) list->cold = 0;
     if (in) use->frees = 0;
     if (list->cold > 0) {

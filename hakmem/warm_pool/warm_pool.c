@@ -59,8 +59,8 @@ static void orphan(struct warm_pool *wp, struct slab *slab) {
     hak_shared_pool_orphan(slab);
 }
 
-/* False: it is not, after all, as was reported, and stays. */
-static bool is_empty(struct warm_pool *wp, struct slab *slab) {
+/* False: it is not empty after all, as was reported, and stays this thread's. */
+static bool confirm_empty(struct warm_pool *wp, struct slab *slab) {
     if (HAK_LIKELY(hak_slab_is_empty(slab))) return true;
     list_remove(&slab->listed);
     wp->classes[slab->class_index].owned++;
@@ -69,7 +69,7 @@ static bool is_empty(struct warm_pool *wp, struct slab *slab) {
 }
 
 static void give_empty(struct warm_pool *wp, struct slab *slab) {
-    if (HAK_UNLIKELY(!is_empty(wp, slab))) return;
+    if (HAK_UNLIKELY(!confirm_empty(wp, slab))) return;
     list_remove(&slab->owned);
     list_remove(&slab->listed);
     hak_shared_pool_give_empty(slab);
@@ -99,7 +99,7 @@ static struct slab *take_kept(struct warm_pool *wp, unsigned c) {
     fetch_sub_relaxed(&empties_of_all, 1u);
     if (wp->empties < wp->empties_low) wp->empties_low = wp->empties;
     if (slab->class_index != c) {
-        if (HAK_UNLIKELY(!is_empty(wp, slab))) return NULL;
+        if (HAK_UNLIKELY(!confirm_empty(wp, slab))) return NULL;
         list_remove(&slab->owned);
         hak_slab_uncarve(slab);
         hak_slab_carve(slab, c, &wp->owner);

@@ -295,9 +295,14 @@ class State {
      * a free of it will be noticed. Lists in transit cannot be walked from here. */
     static bool IsTakenAhead(const void *address, uint32_t c) {
         if (hak_transfer_bytes() != 0) return true;
-        void *block = hak_front.heap == nullptr ? nullptr : hak_front.heap->lists.of[c].take;
-        while (block != nullptr && block != address) block = block_next(block);
-        return block != nullptr && !hak_front_is_marked(block);
+        if (hak_front.heap == nullptr) return false;
+        const list_pair &list = hak_front.heap->lists.of[c];
+        for (void *first : {list.loaded, list.previous}) {
+            void *block = first;
+            while (block != nullptr && block != address) block = block_next(block);
+            if (block != nullptr) return !hak_front_is_marked(block);
+        }
+        return false;
     }
 
     void Resize(size_t i, const Call &call) {

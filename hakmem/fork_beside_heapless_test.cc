@@ -255,7 +255,7 @@ bool begins_without(unsigned c) {
     std::thread([&] {
         hak_free(hak_malloc(3000)); /* of another class */
         const list_pair &list = hak_front.heap->lists.of[c];
-        empty = list.take == nullptr && list.give == nullptr;
+        empty = list.loaded == nullptr && list.previous == nullptr;
     }).join();
     return empty;
 }
@@ -271,7 +271,7 @@ void fork_beside_a_list(list_state state) {
             mine = blocks[15];
             for (void *b : blocks) hak_free(b);
         }
-        mine = hak_front.heap->lists.of[word_class(registry_word(mine))].give;
+        mine = hak_front.heap->lists.of[word_class(registry_word(mine))].loaded;
         ASSERT_NE(mine, nullptr);
         void *link = *static_cast<void **>(mine);
         if (state == LIST_TORN) *static_cast<void **>(mine) = &link; /* its mark fits no more */

@@ -73,8 +73,13 @@ HAK_NOINLINE void hak_raw_free(void *block, uint32_t word) {
 static const char DELETE_SIZE[] = "wrong size in operator delete";
 
 HAK_INLINE void free_unguarded(void *block, uint32_t word) {
-    bool run = (word & (WORD_LARGE | WORD_RUN | WORD_CHECKED)) == WORD_RUN;
-    if (run && HAK_LIKELY(front_push_medium(block, word))) return;
+    if ((word & (WORD_LARGE | WORD_UNUSED | WORD_CHECKED)) == 0 && word != 0) {
+        bool run = (word & WORD_RUN) != 0;
+        if (run && HAK_LIKELY(front_push_medium(block, word))) return;
+        bool again = front_make_room(word);
+        if (again && HAK_LIKELY(run ? front_push_medium(block, word) : front_push_of(block, word)))
+            return;
+    }
     if (watch_may_be_on()) {
         hak_watched_free(block);
     } else {

@@ -131,7 +131,7 @@ void *hak_malloc_slow(size_t size) {
     } else {
         /* The commonest reason: a class's list ran empty. */
         unsigned c = size_class_of(size);
-        void *block = front_swap(c << CLASS_SCALE);
+        void *block = front_reload(c << CLASS_SCALE);
         if (HAK_LIKELY(block != NULL)) return block;
         if (HAK_LIKELY(hak_front.heap != NULL && !watch_may_be_on()) && front_enter()) {
             block = hak_front_take(c);

@@ -1,7 +1,7 @@
 /* malloc and free up to where they leave the hot path: no lock, no call, no count.
  *
- *   malloc(n)  class of n -> pop from take[class]                       else hak_malloc_slow
- *   free(p)    word of p -> class, not freed, room -> push on give      else hak_free_slow */
+ *   malloc(n)  class of n -> pop from its loaded list                   else hak_malloc_slow
+ *   free(p)    word of p -> list, not freed, room -> push on loaded     else hak_free_slow */
 #ifndef HAKMEM_HOT_PATH_H_
 #define HAKMEM_HOT_PATH_H_
 
@@ -43,19 +43,26 @@ HAK_INLINE void *hot_malloc(size_t size) {
 }
 
 HAK_INLINE void hot_free(void *block) {
-    uint32_t word = registry_word(block);
-    if (HAK_UNLIKELY(!front_push_of(block, word))) hak_free_slow(block, word);
+    size_t word = registry_word(block);
+    hak_second_argument(word);
+    if (HAK_UNLIKELY(!front_push_of(block, word))) hak_free_slow(block, (uint32_t)word);
 }
 
 HAK_INLINE void hot_delete(void *block, enum block_kind kind, size_t size) {
-    uint32_t word = registry_word(block);
-    if (HAK_UNLIKELY(!front_push_of(block, word))) hak_delete_slow(block, word, kind, size);
+    size_t word = registry_word(block);
+    hak_second_argument(word);
+    if (HAK_UNLIKELY(!front_push_of(block, word)))
+        hak_delete_slow(block, (uint32_t)word, kind, size);
 }
 
 /* Sizes of small blocks are compared by class, which is what new made of them. */
 HAK_INLINE void hot_delete_sized(void *block, size_t size, enum block_kind kind) {
-    bool known =
-        size <= SMALL_MAX && registry_word(block) == word_of_class(0) + scaled_class_of_small(size);
+    bool known = false;
+    if (HAK_LIKELY(size <= SMALL_MAX)) {
+        size_t list = scaled_class_of_small(size) + (1u << WORD_SCALE);
+        if (size <= LINE_BYTES - BLOCK_MIN) list += CLASSES << WORD_SCALE;
+        known = registry_word(block) == list;
+    }
     if (HAK_LIKELY(known)) {
         hot_delete(block, kind, size);
     } else {

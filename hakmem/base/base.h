@@ -13,6 +13,15 @@
 #define HAK_COLD __attribute__((noinline, cold))
 /* The compiler forgets what it knows of the variable. */
 #define hak_opaque(n) __asm__("" : "+r"(n))
+/* The variable is what is returned, or the second argument of the call that follows, and lies where
+ * that must be from here on: the compiler would copy it there. */
+#ifdef __x86_64__
+#define hak_returned(v) __asm__("" : "+a"(v))
+#define hak_second_argument(v) __asm__("" : "+S"(v))
+#else
+#define hak_returned(v) ((void)0)
+#define hak_second_argument(v) ((void)0)
+#endif
 #define HAK_INLINE static inline __attribute__((always_inline))
 
 /* Address Sanitizer watches this build (watch.h). What is HAK_UNWATCHED may touch free blocks all

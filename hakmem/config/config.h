@@ -47,6 +47,10 @@
 #define FRONT_WARM_BYTES (8 * KiB)
 /* A class whose slabs empty, so many at least, has its lists shortened. */
 #define FRONT_DRAIN_SLABS 4
+/* A class of medium blocks that come and go, or swing between full and empty, has lists of so many
+ * blocks and bytes at most; more only as the flow demands. Of a small class: FRONT_CLASS_BYTES. */
+#define FRONT_SWING_BLOCKS 16
+#define FRONT_SWING_BYTES (256 * KiB)
 /* A list that is handed over to other threads again and again grows to so many bytes. */
 #define FRONT_OVER_BYTES (256 * KiB)
 /* Slow calls of a thread between two looks at the clock; looks, or milliseconds, between two sweeps

@@ -3,7 +3,8 @@
  *   top[address >> 30] -> leaf (1 GiB): words[16384], one for each 64 KiB; records[512]
  *
  *   word = 0                        not ours
- *          (class + 1) << 5         a slab of that class, of one unit, whoever owns it
+ *          (list + 1) << 5          a slab of one unit, whoever owns it: the list that free puts
+ *                                   its blocks into, which names the class
  *          the same | WORD_RUN ...  a unit of a slab of more than one: with the place of the first
  *                                   block that begins in it, and how many do
  *          WORD_UNUSED              a slab of ours that holds no blocks now
@@ -16,6 +17,7 @@
 #include "hakmem/base/atomic.h"
 #include "hakmem/base/base.h"
 #include "hakmem/config/config.h"
+#include "hakmem/size_class/size_class.h"
 
 #define LEAF_SHIFT 30
 #define LEAF_WORDS ((size_t)1 << (LEAF_SHIFT - SLAB_SHIFT))
@@ -55,10 +57,15 @@ void hak_registry_set_record(const void *superslab, void *record);
 }
 #endif
 
-HAK_INLINE uint32_t word_of_class(unsigned c) { return (c + 1) << WORD_SCALE; }
+/* Of the list that free puts a block of the class into. */
+HAK_INLINE uint32_t word_of_class(unsigned c) {
+    return ((c < LINE_CLASSES ? CLASSES + c : c) + 1) << WORD_SCALE;
+}
 /* The class of a slab's word; beyond the last one for every other word. */
 HAK_INLINE uint32_t word_class(uint32_t word) {
-    return word < WORD_UNUSED ? ((word & 0xffff) - (1u << WORD_SCALE)) >> WORD_SCALE : UINT32_MAX;
+    if (word >= WORD_UNUSED) return UINT32_MAX;
+    uint32_t list = ((word & 0xffff) - (1u << WORD_SCALE)) >> WORD_SCALE;
+    return list < CLASSES ? list : list - CLASSES;
 }
 HAK_INLINE bool word_is_checked(uint32_t word) { return (word & WORD_CHECKED) != 0; }
 /* Of a unit of a run: where its first block begins, bytes, and how many begin. */

@@ -18,6 +18,9 @@
 #define CLASSES 88
 /* Blocks of the classes below this one are smaller than LINE_BYTES. */
 #define LINE_CLASSES 3
+/* Lists of a thread: one of each class, and for those classes one more, which free puts blocks
+ * into. */
+#define LISTS (CLASSES + LINE_CLASSES)
 #define CLASS_SCALE 5
 #define SMALL_MAX ((size_t)1024)
 #define MIDDLE_MAX (64 * KiB) /* the second table reaches so far */

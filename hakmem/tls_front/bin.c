@@ -137,19 +137,14 @@ static bool is_left_over(const struct slab *slab) {
            hak_slab_count_free(slab) * 8 >= load_relaxed(&slab->capacity) * 7u;
 }
 
-bool hak_bin_hand_over(struct heap *heap, unsigned c, void *head) {
-    struct slab *slab = slab_of(head, c);
+bool hak_bin_hand_over(struct heap *heap, unsigned c, struct chain chain) {
+    struct slab *slab = slab_of(chain.head, c);
     if (HAK_UNLIKELY(slab == NULL)) return false;
     /* The first block stands for the list: own blocks rather go back, so that slabs empty. */
     bool back =
         c < LINE_CLASSES || hak_front_threads() == 1 || is_own(heap, slab) || is_left_over(slab);
-    struct chain chain = {head, 0};
-    for (void *block = head; !back && block != NULL; block = block_next(block)) {
-        if (HAK_UNLIKELY(!is_whole(heap, block, c))) return false;
-        chain.count++;
-    }
     if (!back && hak_transfer_push(c, chain)) return true;
-    hak_bin_return(heap, c, head);
+    hak_bin_return(heap, c, chain.head);
     return false;
 }
 
@@ -162,7 +157,8 @@ static void append(void **head, void **last, void *block, uint64_t cookie) {
     *last = block;
 }
 
-void *hak_bin_keep_own(struct heap *heap, unsigned c, void *head) {
+struct chain hak_bin_keep_own(struct heap *heap, unsigned c, void *head) {
+    struct chain kept = {NULL, 0};
     void *own = NULL, *others = NULL, *own_last = NULL, *others_last = NULL;
     while (head != NULL) {
         struct slab *slab = slab_of(head, c);
@@ -170,6 +166,7 @@ void *hak_bin_keep_own(struct heap *heap, unsigned c, void *head) {
         void *next = block_next(head);
         if (is_own(heap, slab)) {
             append(&own, &own_last, head, heap->lists.cookie);
+            kept.count++;
         } else {
             append(&others, &others_last, head, heap->lists.cookie);
         }
@@ -178,5 +175,6 @@ void *hak_bin_keep_own(struct heap *heap, unsigned c, void *head) {
     if (own_last != NULL) block_link(own_last, NULL, heap->lists.cookie);
     if (others_last != NULL) block_link(others_last, NULL, heap->lists.cookie);
     if (others != NULL) hak_bin_return(heap, c, others);
-    return own;
+    kept.head = own;
+    return kept;
 }

@@ -11,10 +11,11 @@ extern "C" {
 size_t hak_bin_return(struct heap *heap, unsigned c, void *head);
 /* The same for one block. False: its slab is another living thread's. */
 bool hak_bin_return_one(struct heap *heap, unsigned c, void *block);
-/* As hak_bin_return; or hands the list, another thread's blocks, over to whoever needs it: true. */
-bool hak_bin_hand_over(struct heap *heap, unsigned c, void *head);
+/* As hak_bin_return; or hands the chain, another thread's blocks, over to whoever needs it, as it
+ * is: true. */
+bool hak_bin_hand_over(struct heap *heap, unsigned c, struct chain chain);
 /* Returns the list without the blocks of other threads' slabs, which go back to them. */
-void *hak_bin_keep_own(struct heap *heap, unsigned c, void *head);
+struct chain hak_bin_keep_own(struct heap *heap, unsigned c, void *head);
 /* Marks a block as free, if the address is one. For frees without a heap. False: it was free, as
  * was reported. */
 bool hak_front_mark(void *block);

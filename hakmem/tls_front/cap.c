@@ -37,10 +37,26 @@ static uint32_t max_cap(unsigned c) {
     return blocks < FRONT_MEDIUM_BLOCKS ? FRONT_MEDIUM_BLOCKS : blocks;
 }
 
+/* The longest list for what comes and goes here. */
+static uint32_t swing_cap(unsigned c) {
+    if (c < LINE_CLASSES) return 0; /* what is freed is not taken from the same list */
+    if (c < SMALL_CLASSES) return max_cap(c);
+    uint32_t blocks = blocks_in(c, FRONT_SWING_BYTES);
+    return blocks > FRONT_SWING_BLOCKS ? FRONT_SWING_BLOCKS : blocks;
+}
+
 /* Bytes of a cap that are charged. */
 static size_t charged_bytes(unsigned c, uint32_t cap) {
     size_t bytes = (size_t)cap * hak_size_class[c].block_bytes;
     return bytes <= FRONT_FLOOR_BYTES ? 0 : bytes - FRONT_FLOOR_BYTES;
+}
+
+static void put_cap(struct heap *heap, unsigned c, uint32_t cap) {
+    struct list_pair *list = &heap->lists.of[c], *freed = list_freed(&heap->lists, c);
+    int32_t grows = (int32_t)cap - list->cap;
+    list->cap = freed->cap = (uint16_t)cap;
+    list->room += grows;
+    if (freed != list) freed->room += grows;
 }
 
 static bool set_cap(struct heap *heap, unsigned c, uint32_t cap) {
@@ -53,7 +69,7 @@ static bool set_cap(struct heap *heap, unsigned c, uint32_t cap) {
     if (wants > had && !charge(caps, wants - had)) return false;
     if (wants < had) uncharge(caps, had - wants);
     caps->bytes = bytes;
-    heap->lists.of[c].cap = (uint16_t)cap;
+    put_cap(heap, c, cap);
     return true;
 }
 
@@ -66,7 +82,7 @@ void hak_caps_forget(struct heap *heap) {
     heap->caps.bytes = 0;
     heap->caps.until_look = FRONT_LOOK_CALLS;
     for (unsigned c = 0; c < CLASSES; c++) {
-        heap->lists.of[c].cap = 0;
+        put_cap(heap, c, 0);
         hak_cap_cool(heap, c);
     }
 }
@@ -81,7 +97,16 @@ void hak_cap_warm(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
     uint32_t warm = blocks_in(c, FRONT_WARM_BYTES);
     if (list->cap < warm) double_cap(heap, c, warm);
-    list->warming = list->cap < warm;
+    heap->use[c].warming = list->cap < warm;
+}
+
+void hak_cap_swing(struct heap *heap, unsigned c) {
+    struct list_pair *list = &heap->lists.of[c];
+    struct list_use *use = &heap->use[c];
+    if (use->cold > 0) return;
+    uint32_t most = swing_cap(c), before = list->cap;
+    if (before < most) double_cap(heap, c, most);
+    use->swinging = list->cap != before && list->cap < most;
 }
 
 void hak_cap_flow(struct heap *heap, unsigned c, enum flow flow) {
@@ -92,10 +117,10 @@ void hak_cap_flow(struct heap *heap, unsigned c, enum flow flow) {
     use->last = (uint8_t)flow;
     /* Many frees and then blocks again make a class warm too: a long phase of the ones, and another
      * of the others, are few turns. The frees alone do not: after them a thread may sleep. */
-    if (in && use->frees >= FRONT_COLD_FREES) list->cold = 0;
+    if (in && use->frees >= FRONT_COLD_FREES) use->cold = 0;
     if (in) use->frees = 0;
-    if (list->cold > 0) {
-        list->cold = (uint8_t)(list->cold - turned);
+    if (use->cold > 0) {
+        use->cold = (uint8_t)(use->cold - turned);
         return;
     }
     uint32_t most = max_cap(c);
@@ -110,8 +135,7 @@ void hak_cap_flow(struct heap *heap, unsigned c, enum flow flow) {
 void hak_cap_drain(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
     heap->use[c].last = FLOW_OUT;
-    if (list->cap > 1) set_cap(heap, c, list->cap / 2);
-    if (list->room > list->cap) list->room = list->cap;
+    if (list->cap > 1) set_cap(heap, c, list->cap < 4 ? 1 : list->cap / 4);
 }
 
 uint32_t hak_cap_batch(struct heap *heap, unsigned c) {
@@ -131,8 +155,9 @@ void hak_cap_cool(struct heap *heap, unsigned c) {
     if (list->cap != 0) set_cap(heap, c, 0);
     use->batch = 1;
     use->frees = 0;
-    list->cold = FRONT_COLD_TURNS;
-    list->warming = true;
+    use->cold = FRONT_COLD_TURNS;
+    use->warming = true;
+    use->swinging = true;
     use->last = FLOW_NONE;
     use->rested = FRONT_REST_SWEEPS;
 }
@@ -144,17 +169,18 @@ void hak_caps_init(struct heap *heap) {
 
 /* Changes with every malloc and free of the class. */
 static uint32_t look(const struct list_pair *list) {
-    return (uint32_t)((uintptr_t)list->take >> 4) + (uint32_t)list->room * 0x9e3779b1u;
+    uint32_t counts = (uint32_t)list->room * 8191u + list->popped;
+    return (uint32_t)((uintptr_t)list->loaded >> 4) + counts * 0x9e3779b1u;
 }
 
 bool hak_cap_rests(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
     struct list_use *use = &heap->use[c];
     /* Turns far apart make no class warm. */
-    if (list->cold > 0) list->cold = FRONT_COLD_TURNS;
+    if (use->cold > 0) use->cold = FRONT_COLD_TURNS;
     use->frees = 0;
     if (use->rested == FRONT_REST_SWEEPS) return false;
-    uint32_t seen = look(list);
+    uint32_t seen = look(list) + look(list_freed(&heap->lists, c));
     if (use->seen != seen) {
         use->seen = seen;
         use->rested = 0;
@@ -173,6 +199,7 @@ void hak_caps_yield(struct heap *heap, uint64_t threads) {
         uint32_t cap = heap->lists.of[c].cap;
         if (charged_bytes(c, cap) == 0) continue;
         set_cap(heap, c, cap / 2);
-        heap->lists.of[c].warming = true;
+        heap->use[c].warming = true;
+        heap->use[c].swinging = true;
     }
 }

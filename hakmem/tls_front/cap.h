@@ -23,13 +23,16 @@ void hak_caps_recount(const struct heap *heap);
 void hak_caps_forget(struct heap *heap);
 /* A slow call for a class that is warming and not cold. */
 void hak_cap_warm(struct heap *heap, unsigned c);
+/* What was put aside full is loaded again, or malloc made room in a list that free had filled:
+ * blocks come and go here, and a longer list would save slow calls. */
+void hak_cap_swing(struct heap *heap, unsigned c);
 /* Blocks of class `c` go past the lists. A cold class is one turn of the flow nearer to being warm;
  * the cap of a warm one doubles when the flow turns, of a small class whenever its list overflows,
  * of any to FRONT_OVER_BYTES when lists go over to other threads: a program that only frees its own
  * blocks would not gain by long lists of big ones. */
 void hak_cap_flow(struct heap *heap, unsigned c, enum flow flow);
 /* The class is being freed all over: its slabs are nearly empty, and would be empty but for what
- * lists hold. They hold half from now on, down to one block. */
+ * lists hold. They hold a quarter from now on, down to one block. */
 void hak_cap_drain(struct heap *heap, unsigned c);
 /* Blocks to take from a slab: a class that is only allocated takes more each time. */
 uint32_t hak_cap_batch(struct heap *heap, unsigned c);
@@ -53,9 +56,9 @@ HAK_INLINE bool cap_is_unused(const struct heap *heap, unsigned c) {
 
 /* A slow call for class `c`. Returns true when it is time to look at the clock. */
 HAK_INLINE bool cap_called(struct heap *heap, unsigned c) {
-    struct list_pair *list = &heap->lists.of[c];
-    heap->use[c].rested = 0;
-    if (HAK_UNLIKELY(list->warming) && list->cold == 0) hak_cap_warm(heap, c);
+    struct list_use *use = &heap->use[c];
+    use->rested = 0;
+    if (HAK_UNLIKELY(use->warming) && use->cold == 0) hak_cap_warm(heap, c);
     return HAK_UNLIKELY(--heap->caps.until_look == 0);
 }
 

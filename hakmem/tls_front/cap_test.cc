@@ -71,11 +71,11 @@ TEST_F(Caps, AClassIsColdUntilItTurned) {
         hak_cap_flow(heap, 3, FLOW_OUT);
         for (int i = 1; i < FRONT_COLD_TURNS; i++) {
             hak_cap_flow(heap, 3, i % 2 == 0 ? FLOW_OUT : FLOW_IN);
-            EXPECT_GT(heap->lists.of[3].cold, 0) << i;
+            EXPECT_GT(heap->use[3].cold, 0) << i;
             EXPECT_EQ(heap->lists.of[3].cap, 0);
         }
         for (int i = 0; i < 4; i++) hak_cap_flow(heap, 3, i % 2 == 0 ? FLOW_OUT : FLOW_IN);
-        EXPECT_EQ(heap->lists.of[3].cold, 0);
+        EXPECT_EQ(heap->use[3].cold, 0);
         EXPECT_GT(heap->lists.of[3].cap, 0);
     });
 }
@@ -107,7 +107,7 @@ TEST_F(Caps, FallBackAsAClassDrainsOrRests) {
         uint32_t cap = heap->lists.of[3].cap;
         ASSERT_GT(cap, 3u);
         hak_cap_drain(heap, 3);
-        EXPECT_EQ(heap->lists.of[3].cap, cap / 2);
+        EXPECT_EQ(heap->lists.of[3].cap, cap / 4);
         for (int i = 0; i < 20; i++) hak_cap_drain(heap, 3);
         EXPECT_EQ(heap->lists.of[3].cap, 1u);
         heap->use[3].rested = 0;

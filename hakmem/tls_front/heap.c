@@ -34,7 +34,10 @@ static struct heap *acquire_heap(void) {
     if (hak_heaps.random) heap->random = hak_os_random();
     hak_warm_pool_init(&heap->warm);
     hak_caps_init(heap);
-    for (unsigned c = 0; c < CLASSES; c++) set_divisor(&heap->lists.of[c], c);
+    for (unsigned c = 0; c < CLASSES; c++) {
+        set_divisor(&heap->lists.of[c], c);
+        set_divisor(list_freed(&heap->lists, c), c);
+    }
     heap->next_all = hak_heaps.all;
     hak_heaps.all = heap;
     hak_heaps.made++;
@@ -79,7 +82,7 @@ bool hak_front_start(void) {
             hak_heap_set_thread(heap);
             heap->in_use = true;
             door_enter(&heap->door);
-            heap->lists.end = word_of_class(CLASSES);
+            heap->lists.end = (LISTS + 1) << WORD_SCALE;
             heap->lists.cookie = heap->warm.owner.cookie = hak_heaps.cookie;
             set_hot(heap);
             hak_front.heap = heap;
@@ -173,17 +176,17 @@ static void free_list(void *head) {
 static void abandon(struct heap *heap) {
     struct lists *lists = &heap->lists;
     if (heap->door.busy == 0) {
-        for (unsigned c = 0; c < CLASSES; c++) {
-            free_list(lists->of[c].take);
-            free_list(lists->of[c].give);
+        for (unsigned i = 0; i < LISTS; i++) {
+            free_list(lists->of[i].loaded);
+            free_list(lists->of[i].previous);
         }
     }
-    for (unsigned c = 0; c < CLASSES; c++) {
-        lists->of[c].take = lists->of[c].give = NULL;
-        lists->of[c].room = 0;
+    hak_caps_forget(heap);
+    for (unsigned i = 0; i < LISTS; i++) {
+        lists->of[i].loaded = lists->of[i].previous = NULL;
+        lists->of[i].room = lists->of[i].popped = 0;
     }
     heap->door.guest = 0;
-    hak_caps_forget(heap);
     hak_warm_pool_abandon(&heap->warm);
     hak_heap_retire(heap);
 }

@@ -87,28 +87,34 @@ TEST(Lists, OfAnotherClassAreNotReturned) {
         EXPECT_TRUE(hak_bin_return_one(heap, kClass, allocate(kClass + 4)));
     });
     expect_report(kCorrupted, [](heap *heap) {
-        EXPECT_FALSE(hak_bin_hand_over(heap, kClass, list_of({allocate(kClass + 4)})));
+        chain other = {list_of({allocate(kClass + 4)}), 1};
+        EXPECT_FALSE(hak_bin_hand_over(heap, kClass, other));
     });
     expect_report(kCorrupted, [](heap *heap) {
         void *own = allocate(kTiny);
-        EXPECT_EQ(hak_bin_keep_own(heap, kTiny, list_of({own, allocate(kClass)})), own);
+        chain kept = hak_bin_keep_own(heap, kTiny, list_of({own, allocate(kClass)}));
+        EXPECT_EQ(kept.head, own);
+        EXPECT_EQ(kept.count, 1u);
         EXPECT_EQ(block_next(own), nullptr);
     });
 }
 
-TEST(Lists, ThatGoToOthersHaveWholeLinks) {
+TEST(Lists, ThatGoToOthersAreLookedAtThere) {
     expect_report(kCorrupted, [](heap *heap) {
         std::vector<void *> blocks = anothers_blocks(kClass);
         list_of(blocks);
         *block_cookie(blocks[1]) ^= 1;
-        EXPECT_FALSE(hak_bin_hand_over(heap, kClass, blocks[0]));
+        EXPECT_TRUE(hak_bin_hand_over(heap, kClass, {blocks[0], 2}));
+        EXPECT_EQ(hak_transfer_bytes(), 128u);
+        EXPECT_EQ(allocate(kClass), blocks[0]);
         EXPECT_EQ(hak_transfer_bytes(), 0u);
+        EXPECT_NE(allocate(kClass), blocks[1]);
     });
     expect_report(kCorrupted, [](heap *heap) {
         std::vector<void *> blocks = anothers_blocks(kTiny);
         list_of(blocks);
         *block_cookie(blocks[1]) ^= 1;
-        EXPECT_EQ(hak_bin_keep_own(heap, kTiny, blocks[0]), nullptr);
+        EXPECT_EQ(hak_bin_keep_own(heap, kTiny, blocks[0]).head, nullptr);
     });
 }
 
@@ -225,6 +231,7 @@ TEST(Lists, TheHotPathTakesOnlyWhatIsABlockAndLive) {
             };
             for (int d : {1, 8, 16, -16, 512}) EXPECT_FALSE(push(block + d)) << c << " " << d;
             give(other);
+            make_room(c);
             ASSERT_TRUE(push(block)) << c;
             EXPECT_FALSE(push(block)) << c << " twice";
         }
@@ -232,50 +239,49 @@ TEST(Lists, TheHotPathTakesOnlyWhatIsABlockAndLive) {
     }).join();
 }
 
-TEST(Lists, ABlockThatIsWrittenToInAListIsNotSwappedAway) {
+TEST(Lists, ABlockThatIsWrittenToInAListIsNotLoaded) {
     expect_report(kCorrupted, [](heap *heap) {
         warm_up(kClass);
         list_pair *list = &heap->lists.of[kClass];
-        std::vector<void *> blocks;
-        for (int i = 0; i < 2 * list->cap + 2; i++) blocks.push_back(allocate(kClass));
+        void *block = allocate(kClass);
         flush();
         warm_up(kClass);
-        list->take = blocks[0];
-        block_link(blocks[0], nullptr, heap->lists.cookie);
-        *block_cookie(blocks[0]) ^= 1;
-        for (int i = 1; list->room > 0; i++) ASSERT_TRUE(front_push(blocks[i]));
-        list->warming = false;
+        while (front_pop(kClass << CLASS_SCALE) != nullptr) {
+        }
+        list->previous = block;
+        heap->use[kClass].previous = 1;
+        block_link(block, nullptr, heap->lists.cookie);
+        *block_cookie(block) ^= 1;
+        heap->use[kClass].swinging = false;
         heap->caps.until_look = FRONT_LOOK_CALLS;
-        EXPECT_EQ(front_pop(kClass << CLASS_SCALE), nullptr);
-        EXPECT_EQ(front_swap(kClass << CLASS_SCALE), nullptr);
-        EXPECT_EQ(list->take, blocks[0]);
-        EXPECT_NE(allocate(kClass), blocks[0]);
+        EXPECT_EQ(front_reload(kClass << CLASS_SCALE), nullptr);
+        EXPECT_EQ(list->previous, block);
+        EXPECT_NE(allocate(kClass), block);
+        EXPECT_EQ(list->previous, nullptr);
     });
 }
 
-TEST(Lists, ASwapBringsTheNextLookAtTheClockNearer) {
+TEST(Lists, AReloadBringsTheNextLookAtTheClockNearer) {
     std::thread([] {
         constexpr unsigned kAlone = 56;
         ASSERT_TRUE(hak_front_start());
         warm_up(kAlone);
         heap *heap = hak_front.heap;
-        int swaps = 0;
+        int reloads = 0;
         for (int i = 0; i < 1000; i++) {
-            void *block = front_pop(kAlone << CLASS_SCALE);
-            uint32_t before = heap->caps.until_look;
-            if (block == nullptr)
-                block = front_swap(kAlone << CLASS_SCALE);
-            else
-                before++;
-            if (block == nullptr) {
-                block = allocate(kAlone);
-            } else {
-                EXPECT_EQ(heap->caps.until_look, before - 1);
-                swaps++;
+            std::vector<void *> blocks;
+            for (int n = 0; n < FRONT_SWING_BLOCKS + 8; n++) {
+                void *block = front_pop(kAlone << CLASS_SCALE);
+                uint32_t before = heap->caps.until_look;
+                if (block == nullptr && (block = front_reload(kAlone << CLASS_SCALE)) != nullptr) {
+                    EXPECT_EQ(heap->caps.until_look, before - 1);
+                    reloads++;
+                }
+                blocks.push_back(block != nullptr ? block : allocate(kAlone));
             }
-            give(block);
+            for (void *b : blocks) give(b);
         }
-        EXPECT_GT(swaps, 100);
+        EXPECT_GT(reloads, 100);
         hak_front_end();
     }).join();
 }
@@ -285,7 +291,7 @@ TEST(Lists, TheSlowPathTakesOnlyWhatIsABlockAndLive) {
         warm_up(kClass);
         char *block = static_cast<char *>(allocate(kClass));
         free_slowly(block + 16, kClass);
-        EXPECT_NE(heap->lists.of[kClass].give, block + 16);
+        EXPECT_NE(heap->lists.of[kClass].loaded, block + 16);
     });
     expect_report("^hakmem: double free: [^\n]*\n$", [](heap *heap) {
         warm_up(kClass);
@@ -293,7 +299,7 @@ TEST(Lists, TheSlowPathTakesOnlyWhatIsABlockAndLive) {
         give(block);
         give(other);
         free_slowly(block, kClass);
-        EXPECT_EQ(heap->lists.of[kClass].give, other);
+        EXPECT_EQ(heap->lists.of[kClass].loaded, other);
     });
     expect_report("^hakmem: double free: [^\n]*\n$", [](heap *heap) {
         warm_up(kClass);
@@ -302,7 +308,7 @@ TEST(Lists, TheSlowPathTakesOnlyWhatIsABlockAndLive) {
         EXPECT_TRUE(hak_bin_return_one(heap, kClass, block));
         *static_cast<int *>(block) = 1; /* its link: the mark no longer fits */
         free_slowly(block, kClass);
-        EXPECT_NE(heap->lists.of[kClass].give, block);
+        EXPECT_NE(heap->lists.of[kClass].loaded, block);
         give(kept);
     });
 }
@@ -400,7 +406,7 @@ TEST(Lists, AFlushKeepsNoSlab) {
 /* Looks at the clock, by calls that take the slow path. */
 void look_at_the_clock() {
     /* Of runs: they take no empty slab. */
-    for (int i = 0; i < 2 * FRONT_LOOK_CALLS; i++) give(allocate(kRun));
+    for (int i = 0; i < 16 * FRONT_LOOK_CALLS * FRONT_SWING_BLOCKS; i++) give(allocate(kRun));
 }
 
 TEST(Lists, AChainThatNobodyWantsGoesBackAsTimePasses) {

@@ -4,8 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
 #include <vector>
 
+#include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/tls_front/tls_front.h"
 
 constexpr unsigned kClass = 3; /* 64 bytes */
@@ -32,6 +34,13 @@ inline void flush() {
     front_leave();
 }
 
+/* What malloc took makes room for free now, not when free looks closer. */
+inline void make_room(unsigned c) {
+    list_pair *list = &hak_front.heap->lists.of[c];
+    list->room += list->popped;
+    list->popped = 0;
+}
+
 /* Uses class `c` until its list may keep blocks. */
 inline void warm_up(unsigned c) {
     for (int i = 0; i < 4 * FRONT_COLD_TURNS; i++) {
@@ -40,6 +49,22 @@ inline void warm_up(unsigned c) {
         for (void *b : blocks) give(b);
     }
     ASSERT_GT(hak_front.heap->lists.of[c].cap, 0u);
+}
+
+/* Blocks that are out of their slabs, for whatever reason. */
+inline uint64_t bytes_out() {
+    shared_pool_stats s;
+    hak_shared_pool_stats(&s);
+    return s.live_bytes;
+}
+
+/* Each test runs in a thread of its own, which has a front from start to end. */
+template <typename Body> inline void in_a_thread(Body body) {
+    std::thread([&] {
+        ASSERT_TRUE(hak_front_start());
+        body();
+        hak_front_end();
+    }).join();
 }
 
 #endif

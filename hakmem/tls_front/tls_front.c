@@ -12,14 +12,27 @@ const struct lists hak_lists_none;
 void (*hak_front_on_tick)(uint64_t now);
 __thread struct front hak_front = {.lists = (struct lists *)(uintptr_t)&hak_lists_none};
 
+static void load(struct list_pair *list, struct chain chain) {
+    list->loaded = chain.head;
+    list->room = list->cap - (int32_t)chain.count;
+    list->popped = 0;
+}
+
+/* The list is empty then. */
+static struct chain unload(struct list_pair *list) {
+    struct chain chain = {list->loaded, (uint32_t)(list->cap - list->room - list->popped)};
+    load(list, (struct chain){NULL, 0});
+    return chain;
+}
+
 /* Gives back all that the thread holds of class `c`; the class is cold then. */
 static void flush_class(struct heap *heap, unsigned c) {
-    struct list_pair *list = &heap->lists.of[c];
-    void *take = list->take, *give = list->give;
-    list->take = list->give = NULL;
-    list->room = 0;
-    hak_bin_return(heap, c, take);
-    hak_bin_return(heap, c, give);
+    struct list_pair *list = &heap->lists.of[c], *freed = list_freed(&heap->lists, c);
+    void *previous = list->previous;
+    list->previous = NULL;
+    hak_bin_return(heap, c, previous);
+    hak_bin_return(heap, c, unload(list).head);
+    if (freed != list) hak_bin_return(heap, c, unload(freed).head);
     hak_cap_cool(heap, c);
 }
 
@@ -75,54 +88,68 @@ static HAK_COLD void look_at_clock(struct heap *heap, bool counts) {
 /* NULL: the list is empty, or its first block was written to: then the list is dropped. */
 static void *pop(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
-    void *block = list->take;
+    void *block = list->loaded;
     if (HAK_UNLIKELY(block == NULL)) return NULL;
     if (HAK_UNLIKELY(HAK_CHECKS && !block_is_marked(block, heap->lists.cookie))) {
-        list->take = NULL;
+        unload(list);
         hak_bin_check(SLAB_CORRUPTED, block, c);
         return NULL;
     }
-    list->take = block_next(block);
+    list->loaded = block_next(block);
+    list->popped++;
     block_write_mark(block, 0);
     return block;
 }
 
-/* The giving list becomes the taking one, as far as this thread may take it. */
-static void swap(struct heap *heap, unsigned c) {
-    struct list_pair *list = &heap->lists.of[c];
-    bool lines_are_shared = c < LINE_CLASSES && hak_front_threads() > 1;
-    list->take =
-        HAK_UNLIKELY(lines_are_shared) ? hak_bin_keep_own(heap, c, list->give) : list->give;
-    list->give = NULL;
-    list->room = list->cap;
+/* Of a class whose blocks share lines: what was freed is loaded, as far as this thread may take
+ * it. */
+static void load_sorted(struct heap *heap, unsigned c) {
+    struct chain chain = unload(list_freed(&heap->lists, c));
+    if (hak_front_threads() > 1) chain = hak_bin_keep_own(heap, c, chain.head);
+    load(&heap->lists.of[c], chain);
 }
 
-static void take_from(struct heap *heap, struct slab *slab, unsigned want, void **head) {
-    uint64_t random = load_relaxed(&heap->random);
-    if (HAK_LIKELY(random == 0)) {
-        hak_slab_take(slab, want, head, heap->lists.cookie);
-        return;
-    }
-    hak_slab_take_random(slab, want, head, heap->lists.cookie, &random);
+static unsigned take_from(struct heap *heap, struct slab *slab, unsigned want, void **head) {
+    uint64_t cookie = heap->lists.cookie, random = load_relaxed(&heap->random);
+    if (HAK_LIKELY(random == 0)) return hak_slab_take(slab, want, head, cookie);
+    unsigned taken = hak_slab_take_random(slab, want, head, cookie, &random);
     store_relaxed(&heap->random, random);
+    return taken;
 }
 
-/* A few blocks that go to and fro would swap at each malloc: a warm class gets more to them, of the
- * slab in use. `few` are in the taking list. */
-static void top_up(struct heap *heap, unsigned c, int few) {
+/* A few blocks that share lines and go to and fro would be sorted at each malloc: a warm class gets
+ * more to them, of the slab in use. */
+static void top_up(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
-    if (list->cold > 0) return;
+    int32_t few = list->cap - list->room;
+    if (heap->use[c].cold > 0 || few > list->cap / 4) return;
     struct slab *slab = hak_warm_pool_peek(&heap->warm, c);
     if (slab == NULL) return;
     uint64_t cookie = heap->lists.cookie;
-    void *last = list->take, *more = NULL;
+    void *last = list->loaded, *more = NULL;
     for (; !HAK_CHECKS || block_is_marked(last, cookie); last = block_next(last)) {
         if (block_next(last) != NULL) continue;
-        take_from(heap, slab, (unsigned)(list->cap - few), &more);
+        list->room -= (int32_t)take_from(heap, slab, (unsigned)(list->cap - few), &more);
         hak_warm_pool_taken(&heap->warm, slab);
         block_link(last, more, cookie);
         return;
     }
+}
+
+/* Loads what this thread freed last. False: there is nothing. */
+static bool load_freed(struct heap *heap, unsigned c) {
+    struct list_pair *list = &heap->lists.of[c];
+    if (c < LINE_CLASSES) {
+        if (list_freed(&heap->lists, c)->loaded == NULL) return false;
+        load_sorted(heap, c);
+        if (list->loaded != NULL) top_up(heap, c);
+        return true;
+    }
+    if (list->previous == NULL) return false;
+    load(list, (struct chain){list->previous, heap->use[c].previous});
+    list->previous = NULL;
+    hak_cap_swing(heap, c);
+    return true;
 }
 
 static HAK_NOINLINE void *refill(struct heap *heap, unsigned c) {
@@ -130,21 +157,20 @@ static HAK_NOINLINE void *refill(struct heap *heap, unsigned c) {
     void *block = NULL;
     count_add(&heap->refills, 1);
     if (cap_called(heap, c)) look_at_clock(heap, true);
-    if (list->give != NULL) { /* 1. what this thread freed */
-        int few = list->cap - list->room;
-        swap(heap, c);
-        if (HAK_UNLIKELY(list->take != NULL && few <= list->cap / 4)) top_up(heap, c, few);
+    if (load_freed(heap, c)) { /* 1. what this thread freed */
         block = pop(heap, c);
         if (HAK_LIKELY(block != NULL)) return block;
     }
     hak_cap_flow(heap, c, FLOW_IN);
-    list->take = hak_transfer_pop(c).head; /* 2. what others freed, whole */
+    load(list, hak_transfer_pop(c)); /* 2. what others freed, whole */
     block = pop(heap, c);
     while (block == NULL) { /* 3. a slab: another one if all that it had was written to */
         struct slab *slab = hak_warm_pool_get(&heap->warm, c);
         if (slab == NULL) return NULL;
-        take_from(heap, slab, hak_cap_batch(heap, c), &list->take);
+        struct chain chain = {NULL, 0};
+        chain.count = take_from(heap, slab, hak_cap_batch(heap, c), &chain.head);
         hak_warm_pool_taken(&heap->warm, slab);
+        load(list, chain);
         block = pop(heap, c);
     }
     return block;
@@ -171,15 +197,27 @@ static bool drains(const struct heap *heap, unsigned c) {
            heap->warm.classes[c].count + hak_shared_pool_partials(c) >= FRONT_DRAIN_SLABS;
 }
 
-/* The giving list is full: it becomes the taking one, and that one's blocks, the longest unused,
- * go to others or back to their slabs. */
-static void rotate(struct heap *heap, unsigned c) {
+/* The list that free puts blocks into is full, and put aside. What was there before, the longest
+ * unused, is the caller's. */
+static struct chain put_aside(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
-    void *old = list->take;
-    swap(heap, c);
-    if (old == NULL) return;
+    if (c < LINE_CLASSES) {
+        struct chain unused = unload(list);
+        load_sorted(heap, c);
+        return unused;
+    }
+    struct chain unused = {list->previous, heap->use[c].previous}, full = unload(list);
+    list->previous = full.head;
+    heap->use[c].previous = (uint16_t)full.count;
+    return unused;
+}
+
+/* Makes room: what is unused goes to others or back to its slabs. */
+static void rotate(struct heap *heap, unsigned c) {
+    struct chain unused = put_aside(heap, c);
+    if (unused.head == NULL) return;
     heap->returned.blocks = heap->returned.sparse = 0;
-    bool handed_over = hak_bin_hand_over(heap, c, old);
+    bool handed_over = hak_bin_hand_over(heap, c, unused);
     if (drains(heap, c)) {
         hak_cap_drain(heap, c);
         if (!hak_giving_begin()) return;
@@ -194,15 +232,11 @@ static void rotate(struct heap *heap, unsigned c) {
 static void free_cold(struct heap *heap, void *block, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
     hak_cap_flow(heap, c, FLOW_OUT);
-    if (list->take != NULL) {
-        void *ahead = list->take;
-        list->take = NULL;
-        hak_bin_return(heap, c, ahead);
-    }
+    if (list->loaded != NULL) hak_bin_return(heap, c, unload(list).head);
     heap->use[c].batch = 1;
     block_link(block, NULL, heap->lists.cookie);
     /* Other threads' blocks make a class warm too: each costs an atomic operation here. */
-    if (!hak_bin_return_one(heap, c, block) && list->cold > 0) list->cold--;
+    if (!hak_bin_return_one(heap, c, block) && heap->use[c].cold > 0) heap->use[c].cold--;
     if (heap->use[c].frees < FRONT_COLD_FREES) heap->use[c].frees++;
 }
 
@@ -219,7 +253,7 @@ static bool is_free(const struct heap *heap, const void *block) {
 
 void hak_front_free(void *block, unsigned c) {
     struct heap *heap = hak_front.heap;
-    struct list_pair *list = &heap->lists.of[c];
+    struct list_pair *list = &heap->lists.of[c], *freed = list_freed(&heap->lists, c);
     if (HAK_UNLIKELY(!list_begins_block(list, block, registry_word(block)))) {
         hak_bin_check(SLAB_INTERIOR, block, c);
         return;
@@ -228,19 +262,25 @@ void hak_front_free(void *block, unsigned c) {
         hak_bin_check(SLAB_DOUBLE_FREE, block, c);
         return;
     }
-    if (list->room <= 0) {
-        list->room = 0; /* the hot path counted on below it */
+    if (freed->room <= 0) {
+        if (freed->room < 0) freed->room++; /* the hot path counted it */
+        freed->room += freed->popped;
+        freed->popped = 0;
         /* A long run of frees of a cold class is no long time. */
-        if (cap_called(heap, c)) look_at_clock(heap, list->cold == 0);
+        if (cap_called(heap, c)) look_at_clock(heap, heap->use[c].cold == 0);
         if (list->cap == 0) {
             free_cold(heap, block, c);
             return;
         }
-        rotate(heap, c);
+        if (freed->room <= list_little_room(list)) {
+            rotate(heap, c);
+        } else {
+            hak_cap_swing(heap, c);
+        }
     }
-    list->room--;
-    block_link(block, list->give, heap->lists.cookie);
-    list->give = block;
+    freed->room--;
+    block_link(block, freed->loaded, heap->lists.cookie);
+    freed->loaded = block;
 }
 
 void hak_front_free_aside(void *block) {
@@ -295,7 +335,9 @@ uint64_t hak_front_bytes(void) {
     struct heap *heap = hak_front.heap;
     if (heap == NULL) return 0;
     for (unsigned c = 0; c < CLASSES; c++) {
-        bytes += list_bytes(heap->lists.of[c].take, c) + list_bytes(heap->lists.of[c].give, c);
+        const struct list_pair *list = &heap->lists.of[c], *freed = list_freed(&heap->lists, c);
+        bytes += list_bytes(list->loaded, c) + list_bytes(list->previous, c);
+        if (freed != list) bytes += list_bytes(freed->loaded, c);
     }
     return bytes;
 }

@@ -1,17 +1,22 @@
-/* The thread's own blocks: a list to take from and a list to give to, for each size class.
+/* The thread's own blocks: for each size class a loaded list, and a full one put aside.
  *
- *      malloc <-- take      give <-- free
+ *      malloc <-- loaded <-- free          what was freed last goes out first
+ *                  |  ^
+ *             full v  | empty              whole, without a look at the blocks
+ *                 previous --> others, or back to the slabs, when loaded is full again
  *
- * Two lists, not one: with one, each malloc waits for the store of the free before it. When take
- * is empty the lists swap; when give is full too, the older (take) goes to others or back.
+ * (Bonwick, Adams, "Magazines and Vmem"; their names.) A program that crosses the border between
+ * full and empty to and fro pays for it once in a list's length. Free counts its blocks down from
+ * `room`, malloc its own up in `popped`; when the room has run out free takes the others in. So a
+ * thread comes by the slow path now and then, whatever it does, and looks at the clock there.
  * A free block in a list: first word = link, second word = its mark, which covers the address and
  * the link (slab.h). No block goes out, and no link is followed, unless the mark is right: so a
  * block that was written to, or that is in a list twice, stops the program before it is given.
  *
- * Only `room` bounds a list, and only free counts: malloc touches nothing but the list. A block
- * goes to the list of whoever frees it, whoever owns its slab; what a thread frees beyond its need
- * is handed over whole. Blocks that share a cache line (LINE_BYTES) are the exception: they are
- * sorted out before they are taken again, so that two threads do not write one line.
+ * A block goes to the list of whoever frees it, whoever owns its slab; what a thread frees beyond
+ * its need is handed over whole. Blocks that share a cache line (LINE_BYTES) are the exception:
+ * free puts them into a list of their own, and they are sorted before they are loaded, so that two
+ * threads do not write one line.
  *
  * The hot path is not guarded against signal handlers; in signals mode it finds no lists. Every
  * slow path is guarded (front_enter): a handler that comes in between finds no lists, and is served
@@ -29,22 +34,25 @@
 
 /* A class's lists, and how much they may hold (cap.h). */
 struct list_pair {
-    void *take;
-    void *give;
-    int32_t room;            /* pushes that give still has room for */
+    void *loaded;
+    void *previous;
+    int32_t room;            /* blocks that free may put into loaded before it looks closer */
     uint32_t divisor, limit; /* tell where blocks begin: starts_block */
-    uint16_t cap;            /* blocks that give may hold; 0: the class is cold */
-    uint8_t cold;            /* turns of the flow to come before the class is warm */
-    bool warming;            /* cap may still grow at a slow call */
+    uint16_t cap;            /* blocks that a list may hold; 0: the class is cold */
+    uint16_t popped;         /* by malloc since free looked: so much more room there is */
 };
 
 /* How a class's lists were used. */
 struct list_use {
-    uint32_t seen;  /* what the last sweep saw */
-    uint16_t batch; /* blocks that a cold class takes from its slab next time */
-    uint8_t rested; /* sweeps that found the class as the one before had left it */
-    uint8_t last;   /* how blocks last went past the lists: enum flow */
-    uint8_t frees;  /* of the cold class, since blocks last came in, or the last sweep */
+    uint32_t seen;     /* what the last sweep saw */
+    uint16_t previous; /* blocks in the previous list */
+    uint16_t batch;    /* blocks that a cold class takes from its slab next time */
+    uint8_t cold;      /* turns of the flow to come before the class is warm */
+    bool warming;      /* cap may grow at a slow call */
+    bool swinging;     /* cap may grow when lists turn over, or malloc made room */
+    uint8_t rested;    /* sweeps that found the class as the one before had left it */
+    uint8_t last;      /* how blocks last went past the lists: enum flow */
+    uint8_t frees;     /* of the cold class, since blocks last came in, or the last sweep */
 };
 
 /* In from behind the lists, out to slabs, over to other threads. */
@@ -53,10 +61,10 @@ enum flow { FLOW_NONE, FLOW_IN, FLOW_OUT, FLOW_OVER };
 /* A thread's lists: all that the hot path touches. A registry word is the offset of its pair from
  * `none`, which stands for all that has no class and begins no block. */
 struct lists {
-    uint32_t end; /* of the words that have a pair; 0 in hak_lists_none */
+    uint64_t end; /* of the words that have a pair; 0 in hak_lists_none */
     uint64_t cookie;
     struct list_pair none;
-    struct list_pair of[CLASSES];
+    struct list_pair of[LISTS]; /* from CLASSES on: what free takes of classes that share lines */
 };
 
 #define FRONT_ENDED 2
@@ -201,6 +209,11 @@ HAK_INLINE struct list_pair *list_at(struct lists *lists, size_t scaled_class) {
     return (struct list_pair *)((char *)lists->of + scaled_class);
 }
 
+/* Where free puts blocks of class `c`. */
+HAK_INLINE struct list_pair *list_freed(struct lists *lists, unsigned c) {
+    return &lists->of[c < LINE_CLASSES ? CLASSES + c : c];
+}
+
 /* Of an address in a slab of one unit: a block begins there. Its offset n is a multiple of the
  * block size d, and not that of the rest behind the last block. With c = ceil(2^32 / d) as divisor,
  * n * c is k * e modulo 2^32 for n = k * d, where e = c * d - 2^32, and c or more for all else
@@ -213,13 +226,15 @@ HAK_INLINE bool starts_block(const struct list_pair *list, const void *block) {
 /* Takes a block; NULL: the list is empty, or its first block was written to. */
 HAK_INLINE void *front_pop_of(struct lists *lists, size_t scaled_class) {
     struct list_pair *list = list_at(lists, scaled_class);
-    void *block = list->take;
+    void *block = list->loaded;
+    hak_returned(block);
     if (HAK_UNLIKELY(block == NULL)) return NULL;
     void *next = block_next(block);
     if (HAK_CHECKS &&
         HAK_UNLIKELY(block_read_mark(block) != block_mark(block, next, lists->cookie)))
         return NULL;
-    list->take = next;
+    list->loaded = next;
+    list->popped++;
     if (HAK_CHECKS) block_write_mark(block, 0);
     return block;
 }
@@ -228,28 +243,28 @@ HAK_INLINE void *front_pop(size_t scaled_class) {
     return front_pop_of(hak_front.lists, scaled_class);
 }
 
-/* The commonest refill, and the only one of a block that comes and goes alone: the giving list
- * becomes the taking one, and its first block is taken. NULL: there is none, or more is due (a
- * line may be shared, a cap may grow, there is too little to take, a look at the clock), or the
- * caller is in a slow path. */
-HAK_INLINE void *front_swap(uint32_t scaled_class) {
+/* The commonest refill: the list that was put aside is loaded, and its first block taken. NULL:
+ * there is none, or more is due (a cap may grow, a look at the clock), or the caller is in a slow
+ * path. */
+HAK_INLINE void *front_reload(uint32_t scaled_class) {
     struct lists *lists = hak_front.lists;
     if (HAK_UNLIKELY(scaled_class >= lists->end)) return NULL;
     struct list_pair *list = list_at(lists, scaled_class);
     struct heap *heap = hak_front.heap;
-    void *block = list->give;
-    if (block == NULL || list->take != NULL || list->warming ||
-        list->cap - list->room <= list->cap / 4 || scaled_class < LINE_CLASSES << CLASS_SCALE ||
-        heap->caps.until_look <= 1 || (HAK_CHECKS && !block_is_marked(block, lists->cookie))) {
+    struct list_use *use = &heap->use[scaled_class >> CLASS_SCALE];
+    void *block = list->previous;
+    if (block == NULL || list->loaded != NULL || use->swinging || heap->caps.until_look <= 1 ||
+        (HAK_CHECKS && !block_is_marked(block, lists->cookie))) {
         return NULL;
     }
     front_enter();
     heap->caps.until_look--;
     count_add(&heap->refills, 1);
-    heap->use[scaled_class >> CLASS_SCALE].rested = 0;
-    list->room = list->cap;
-    list->give = NULL;
-    list->take = block_next(block);
+    use->rested = 0;
+    list->room = list->cap - use->previous;
+    list->popped = 1;
+    list->previous = NULL;
+    list->loaded = block_next(block);
     block_write_mark(block, 0);
     front_leave();
     return block;
@@ -259,18 +274,18 @@ HAK_INLINE void *front_swap(uint32_t scaled_class) {
  * list is full. */
 HAK_INLINE bool list_push(struct lists *lists, struct list_pair *list, void *block) {
     if (HAK_CHECKS && HAK_UNLIKELY(block_may_be_marked(block))) return false;
-    if (HAK_UNLIKELY(--list->room < 0)) return false;
-    void *next = list->give;
+    if (HAK_UNLIKELY(--list->room < 0)) return false; /* hak_front_free counts it back */
+    void *next = list->loaded;
     block_write_next(block, next);
     if (HAK_CHECKS) block_write_mark(block, block_mark(block, next, lists->cookie));
     signal_fence(); /* a fork may copy the list at any instruction: it is whole at each */
-    list->give = block;
+    list->loaded = block;
     return true;
 }
 
 /* The same for any address and its word; false also for what begins no block of a slab of one
  * unit. One compare covers runs, large blocks and a thread without lists. */
-HAK_INLINE bool front_push_of(void *block, uint32_t word) {
+HAK_INLINE bool front_push_of(void *block, size_t word) {
     struct lists *lists = hak_front.lists;
     if (HAK_UNLIKELY(word >= lists->end)) return false;
     struct list_pair *list = (struct list_pair *)((char *)&lists->none + word);
@@ -304,6 +319,26 @@ HAK_INLINE bool front_push_medium(void *block, uint32_t word) {
     if (HAK_UNLIKELY(lists->end == 0)) return false;
     if (HAK_CHECKS && HAK_UNLIKELY(!starts_medium(list, block, word))) return false;
     return list_push(lists, list, block);
+}
+
+/* A list with less room than this is full: the next one would be full too soon. */
+HAK_INLINE int32_t list_little_room(const struct list_pair *list) { return list->cap / 4; }
+
+/* The commonest reason why free left the hot path: the room ran out, and malloc made more. False:
+ * it did not, or more is due. */
+HAK_INLINE bool front_make_room(uint32_t word) {
+    struct lists *lists = hak_front.lists;
+    if (lists->end == 0) return false;
+    struct list_pair *list = list_of_word(lists, word);
+    struct heap *heap = hak_front.heap;
+    int32_t room = list->room + 1 + list->popped; /* the hot path counted one too many */
+    if (list->room >= 0 || room <= list_little_room(list) || heap->caps.until_look <= 1 ||
+        heap->use[list - lists->of].swinging)
+        return false;
+    heap->caps.until_look--;
+    list->room = room;
+    list->popped = 0;
+    return true;
 }
 
 HAK_INLINE bool front_push(void *block) { return front_push_of(block, registry_word(block)); }

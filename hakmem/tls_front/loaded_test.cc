@@ -1,0 +1,163 @@
+/* A class's two lists: what is freed is loaded, a full list is put aside and loaded again. */
+#include <gtest/gtest.h>
+
+#include <random>
+#include <vector>
+
+#include "hakmem/tls_front/steps.h"
+
+namespace {
+
+/* All that the lists of class `c` have at hand. */
+std::vector<void *> empty_lists(unsigned c) {
+    std::vector<void *> blocks;
+    for (;;) {
+        void *block = front_pop(c << CLASS_SCALE);
+        if (block == nullptr) block = front_reload(c << CLASS_SCALE);
+        if (block == nullptr) return blocks;
+        blocks.push_back(block);
+    }
+}
+
+TEST(Loaded, GivesTheBlockThatWasFreedLast) {
+    in_a_thread([] {
+        warm_up(kClass);
+        void *a = allocate(kClass), *b = allocate(kClass);
+        make_room(kClass);
+        EXPECT_TRUE(front_push(a));
+        EXPECT_TRUE(front_push(b));
+        EXPECT_EQ(front_pop(kClass << CLASS_SCALE), b);
+        EXPECT_EQ(*block_cookie(b), 0u);
+        EXPECT_EQ(front_pop(kClass << CLASS_SCALE), a);
+        give(a);
+        give(b);
+    });
+    EXPECT_EQ(bytes_out(), 0u);
+}
+
+/* Lists of one block. */
+constexpr unsigned kAlone = 56;
+
+/* The blocks of a full list that was put aside, and then one that is loaded; `others` are out. */
+std::vector<void *> put_one_list_aside(std::vector<void *> *others) {
+    warm_up(kAlone);
+    *others = empty_lists(kAlone);
+    list_pair *list = &hak_front.heap->lists.of[kAlone];
+    EXPECT_EQ(list->room + list->popped, list->cap);
+    std::vector<void *> blocks;
+    while (blocks.size() < list->cap + 1u) blocks.push_back(allocate(kAlone));
+    for (void *b : empty_lists(kAlone)) others->push_back(b);
+    EXPECT_EQ(front_reload(kAlone << CLASS_SCALE), nullptr) << "nothing was put aside";
+    for (void *b : blocks) give(b);
+    return blocks;
+}
+
+TEST(Loaded, AFullListIsPutAsideAndLoadedAgain) {
+    in_a_thread([] {
+        std::vector<void *> others, blocks = put_one_list_aside(&others);
+        list_pair *list = &hak_front.heap->lists.of[kAlone];
+        void *last = blocks.back(), *aside = blocks[blocks.size() - 2];
+        EXPECT_EQ(list->loaded, last);
+        EXPECT_EQ(list->previous, aside);
+        EXPECT_EQ(list->room, list->cap - 1);
+        EXPECT_EQ(front_pop(kAlone << CLASS_SCALE), last);
+        EXPECT_EQ(front_pop(kAlone << CLASS_SCALE), nullptr);
+        uint64_t refills = hak_front.heap->refills;
+        EXPECT_EQ(front_reload(kAlone << CLASS_SCALE), aside);
+        EXPECT_EQ(*block_cookie(aside), 0u);
+        EXPECT_EQ(list->previous, nullptr);
+        EXPECT_EQ(list->room + list->popped, 1);
+        EXPECT_EQ(hak_front.heap->refills, refills + 1);
+        EXPECT_EQ(hak_front.busy, 0u);
+        others.insert(others.end(), {last, aside});
+        for (void *b : others) give(b);
+    });
+    EXPECT_EQ(bytes_out(), 0u);
+}
+
+TEST(Loaded, AReloadWaitsForWhatIsDue) {
+    in_a_thread([] {
+        std::vector<void *> others;
+        put_one_list_aside(&others);
+        constexpr uint32_t kScaled = kAlone << CLASS_SCALE;
+        heap *heap = hak_front.heap;
+        EXPECT_EQ(front_reload(kScaled), nullptr) << "there is a loaded one";
+        others.push_back(front_pop(kScaled));
+        ASSERT_NE(others.back(), nullptr);
+        heap->caps.until_look = 1;
+        EXPECT_EQ(front_reload(kScaled), nullptr) << "a sweep is due";
+        heap->caps.until_look = FRONT_LOOK_CALLS;
+        heap->use[kAlone].swinging = true;
+        EXPECT_EQ(front_reload(kScaled), nullptr) << "the cap may grow";
+        heap->use[kAlone].swinging = false;
+        ASSERT_TRUE(front_enter());
+        EXPECT_EQ(front_reload(kScaled), nullptr) << "in a slow path";
+        front_leave();
+        others.push_back(front_reload(kScaled));
+        EXPECT_NE(others.back(), nullptr);
+        for (void *b : others) give(b);
+    });
+    EXPECT_EQ(bytes_out(), 0u);
+}
+
+TEST(Loaded, BlocksThatShareALineAreSortedFirst) {
+    in_a_thread([] {
+        for (unsigned c : {LINE_CLASSES - 1u, LINE_CLASSES + 0u}) {
+            warm_up(c);
+            void *a = allocate(c);
+            std::vector<void *> rest = empty_lists(c);
+            make_room(c);
+            EXPECT_TRUE(front_push(a));
+            void *popped = front_pop(c << CLASS_SCALE);
+            EXPECT_EQ(popped, c >= LINE_CLASSES ? a : nullptr);
+            EXPECT_EQ(front_reload(c << CLASS_SCALE), nullptr);
+            EXPECT_EQ(popped != nullptr ? popped : allocate(c), a);
+            give(a);
+            for (void *b : rest) give(b);
+        }
+    });
+    EXPECT_EQ(bytes_out(), 0u);
+}
+
+/* Of every class the room is what the cap leaves. */
+void expect_room(unsigned c) {
+    list_pair *list = &hak_front.heap->lists.of[c], *freed = list_freed(&hak_front.heap->lists, c);
+    for (list_pair *l : {list, freed}) {
+        int count = 0;
+        for (void *b = l->loaded; b != nullptr; b = block_next(b)) count++;
+        EXPECT_EQ(l->room + l->popped, list->cap - count) << c;
+    }
+    int previous = 0;
+    for (void *b = list->previous; b != nullptr; b = block_next(b)) previous++;
+    int counted = list->previous == nullptr ? 0 : hak_front.heap->use[c].previous;
+    EXPECT_EQ(counted, previous) << c;
+}
+
+TEST(Loaded, TheRoomIsWhatTheCapLeaves) {
+    in_a_thread([] {
+        std::mt19937 random(1);
+        for (unsigned c : {0u, 2u, 3u, 20u, 31u, 32u, 56u, 60u, 87u}) {
+            std::vector<void *> blocks;
+            for (int step = 0; step < 2000; step++) {
+                /* Some of either, in runs. */
+                bool frees = random() % 2 == 0;
+                for (unsigned n = random() % 40; n > 0; n--) {
+                    if (!frees) {
+                        blocks.push_back(allocate(c));
+                    } else if (!blocks.empty()) {
+                        give(blocks.back());
+                        blocks.pop_back();
+                    }
+                }
+                if (step % 16 == 0) expect_room(c);
+            }
+            for (void *b : blocks) give(b);
+            expect_room(c);
+        }
+        flush();
+        for (unsigned c = 0; c < CLASSES; c++) expect_room(c);
+    });
+    EXPECT_EQ(bytes_out(), 0u);
+}
+
+} // namespace

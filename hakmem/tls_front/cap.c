@@ -52,11 +52,12 @@ static size_t charged_bytes(unsigned c, uint32_t cap) {
 }
 
 static void put_cap(struct heap *heap, unsigned c, uint32_t cap) {
-    struct list_pair *list = &heap->lists.of[c], *freed = list_freed(&heap->lists, c);
-    int32_t grows = (int32_t)cap - list->cap;
-    list->cap = freed->cap = (uint16_t)cap;
-    list->room += grows;
-    if (freed != list) freed->room += grows;
+    int32_t grows = (int32_t)cap - heap->lists.of[c].cap;
+    for (unsigned i = c; i < LISTS; i += CLASSES) {
+        struct list_pair *list = &heap->lists.of[i];
+        list->cap = (uint16_t)cap;
+        list_set_room(list, &heap->use[i], list_room(list, &heap->use[i]) + grows);
+    }
 }
 
 static bool set_cap(struct heap *heap, unsigned c, uint32_t cap) {

@@ -184,7 +184,7 @@ static void abandon(struct heap *heap) {
     hak_caps_forget(heap);
     for (unsigned i = 0; i < LISTS; i++) {
         lists->of[i].loaded = lists->of[i].previous = NULL;
-        lists->of[i].room = lists->of[i].popped = 0;
+        list_set_room(&lists->of[i], &heap->use[i], 0);
     }
     heap->door.guest = 0;
     hak_warm_pool_abandon(&heap->warm);

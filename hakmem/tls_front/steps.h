@@ -37,8 +37,8 @@ inline void flush() {
 /* What malloc took makes room for free now, not when free looks closer. */
 inline void make_room(unsigned c) {
     list_pair *list = &hak_front.heap->lists.of[c];
-    list->room += list->popped;
-    list->popped = 0;
+    list_use *use = &hak_front.heap->use[c];
+    list_set_room(list, use, list_room(list, use));
 }
 
 /* Uses class `c` until its list may keep blocks. */

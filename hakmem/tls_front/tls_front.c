@@ -12,27 +12,30 @@ const struct lists hak_lists_none;
 void (*hak_front_on_tick)(uint64_t now);
 __thread struct front hak_front = {.lists = (struct lists *)(uintptr_t)&hak_lists_none};
 
-static void load(struct list_pair *list, struct chain chain) {
+/* Of list `i`; it is empty. */
+static void load(struct heap *heap, unsigned i, struct chain chain) {
+    struct list_pair *list = &heap->lists.of[i];
     list->loaded = chain.head;
-    list->room = list->cap - (int32_t)chain.count;
-    list->popped = 0;
+    list_set_room(list, &heap->use[i], list->cap - (int32_t)chain.count);
 }
 
 /* The list is empty then. */
-static struct chain unload(struct list_pair *list) {
-    struct chain chain = {list->loaded, (uint32_t)(list->cap - list->room - list->popped)};
-    load(list, (struct chain){NULL, 0});
+static struct chain unload(struct heap *heap, unsigned i) {
+    struct list_pair *list = &heap->lists.of[i];
+    int32_t count = list->cap - list_room(list, &heap->use[i]);
+    struct chain chain = {list->loaded, (uint32_t)count};
+    load(heap, i, (struct chain){NULL, 0});
     return chain;
 }
 
 /* Gives back all that the thread holds of class `c`; the class is cold then. */
 static void flush_class(struct heap *heap, unsigned c) {
-    struct list_pair *list = &heap->lists.of[c], *freed = list_freed(&heap->lists, c);
+    struct list_pair *list = &heap->lists.of[c];
     void *previous = list->previous;
     list->previous = NULL;
     hak_bin_return(heap, c, previous);
-    hak_bin_return(heap, c, unload(list).head);
-    if (freed != list) hak_bin_return(heap, c, unload(freed).head);
+    hak_bin_return(heap, c, unload(heap, c).head);
+    if (c < LINE_CLASSES) hak_bin_return(heap, c, unload(heap, CLASSES + c).head);
     hak_cap_cool(heap, c);
 }
 
@@ -91,7 +94,7 @@ static void *pop(struct heap *heap, unsigned c) {
     void *block = list->loaded;
     if (HAK_UNLIKELY(block == NULL)) return NULL;
     if (HAK_UNLIKELY(HAK_CHECKS && !block_is_marked(block, heap->lists.cookie))) {
-        unload(list);
+        unload(heap, c);
         hak_bin_check(SLAB_CORRUPTED, block, c);
         return NULL;
     }
@@ -104,9 +107,9 @@ static void *pop(struct heap *heap, unsigned c) {
 /* Of a class whose blocks share lines: what was freed is loaded, as far as this thread may take
  * it. */
 static void load_sorted(struct heap *heap, unsigned c) {
-    struct chain chain = unload(list_freed(&heap->lists, c));
+    struct chain chain = unload(heap, CLASSES + c);
     if (hak_front_threads() > 1) chain = hak_bin_keep_own(heap, c, chain.head);
-    load(&heap->lists.of[c], chain);
+    load(heap, c, chain);
 }
 
 static unsigned take_from(struct heap *heap, struct slab *slab, unsigned want, void **head) {
@@ -121,15 +124,17 @@ static unsigned take_from(struct heap *heap, struct slab *slab, unsigned want, v
  * more to them, of the slab in use. */
 static void top_up(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
-    int32_t few = list->cap - list->room;
-    if (heap->use[c].cold > 0 || few > list->cap / 4) return;
+    struct list_use *use = &heap->use[c];
+    int32_t room = list_room(list, use);
+    if (use->cold > 0 || room < list->cap - list->cap / 4) return;
     struct slab *slab = hak_warm_pool_peek(&heap->warm, c);
     if (slab == NULL) return;
     uint64_t cookie = heap->lists.cookie;
     void *last = list->loaded, *more = NULL;
     for (; !HAK_CHECKS || block_is_marked(last, cookie); last = block_next(last)) {
         if (block_next(last) != NULL) continue;
-        list->room -= (int32_t)take_from(heap, slab, (unsigned)(list->cap - few), &more);
+        room -= (int32_t)take_from(heap, slab, (unsigned)room, &more);
+        list_set_room(list, use, room);
         hak_warm_pool_taken(&heap->warm, slab);
         block_link(last, more, cookie);
         return;
@@ -146,14 +151,13 @@ static bool load_freed(struct heap *heap, unsigned c) {
         return true;
     }
     if (list->previous == NULL) return false;
-    load(list, (struct chain){list->previous, heap->use[c].previous});
+    load(heap, c, (struct chain){list->previous, heap->use[c].previous});
     list->previous = NULL;
     hak_cap_swing(heap, c);
     return true;
 }
 
 static HAK_NOINLINE void *refill(struct heap *heap, unsigned c) {
-    struct list_pair *list = &heap->lists.of[c];
     void *block = NULL;
     count_add(&heap->refills, 1);
     if (cap_called(heap, c)) look_at_clock(heap, true);
@@ -162,7 +166,7 @@ static HAK_NOINLINE void *refill(struct heap *heap, unsigned c) {
         if (HAK_LIKELY(block != NULL)) return block;
     }
     hak_cap_flow(heap, c, FLOW_IN);
-    load(list, hak_transfer_pop(c)); /* 2. what others freed, whole */
+    load(heap, c, hak_transfer_pop(c)); /* 2. what others freed, whole */
     block = pop(heap, c);
     while (block == NULL) { /* 3. a slab: another one if all that it had was written to */
         struct slab *slab = hak_warm_pool_get(&heap->warm, c);
@@ -170,7 +174,7 @@ static HAK_NOINLINE void *refill(struct heap *heap, unsigned c) {
         struct chain chain = {NULL, 0};
         chain.count = take_from(heap, slab, hak_cap_batch(heap, c), &chain.head);
         hak_warm_pool_taken(&heap->warm, slab);
-        load(list, chain);
+        load(heap, c, chain);
         block = pop(heap, c);
     }
     return block;
@@ -202,11 +206,11 @@ static bool drains(const struct heap *heap, unsigned c) {
 static struct chain put_aside(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
     if (c < LINE_CLASSES) {
-        struct chain unused = unload(list);
+        struct chain unused = unload(heap, c);
         load_sorted(heap, c);
         return unused;
     }
-    struct chain unused = {list->previous, heap->use[c].previous}, full = unload(list);
+    struct chain unused = {list->previous, heap->use[c].previous}, full = unload(heap, c);
     list->previous = full.head;
     heap->use[c].previous = (uint16_t)full.count;
     return unused;
@@ -232,7 +236,7 @@ static void rotate(struct heap *heap, unsigned c) {
 static void free_cold(struct heap *heap, void *block, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
     hak_cap_flow(heap, c, FLOW_OUT);
-    if (list->loaded != NULL) hak_bin_return(heap, c, unload(list).head);
+    if (list->loaded != NULL) hak_bin_return(heap, c, unload(heap, c).head);
     heap->use[c].batch = 1;
     block_link(block, NULL, heap->lists.cookie);
     /* Other threads' blocks make a class warm too: each costs an atomic operation here. */
@@ -254,6 +258,7 @@ static bool is_free(const struct heap *heap, const void *block) {
 void hak_front_free(void *block, unsigned c) {
     struct heap *heap = hak_front.heap;
     struct list_pair *list = &heap->lists.of[c], *freed = list_freed(&heap->lists, c);
+    struct list_use *use = &heap->use[freed - heap->lists.of];
     if (HAK_UNLIKELY(!list_begins_block(list, block, registry_word(block)))) {
         hak_bin_check(SLAB_INTERIOR, block, c);
         return;
@@ -264,8 +269,7 @@ void hak_front_free(void *block, unsigned c) {
     }
     if (freed->room <= 0) {
         if (freed->room < 0) freed->room++; /* the hot path counted it */
-        freed->room += freed->popped;
-        freed->popped = 0;
+        list_set_room(freed, use, list_room(freed, use));
         /* A long run of frees of a cold class is no long time. */
         if (cap_called(heap, c)) look_at_clock(heap, heap->use[c].cold == 0);
         if (list->cap == 0) {

@@ -36,16 +36,17 @@
 struct list_pair {
     void *loaded;
     void *previous;
-    int32_t room;            /* blocks that free may put into loaded before it looks closer */
+    int32_t room; /* blocks that free puts into loaded before it looks closer; -1: does */
     uint32_t divisor, limit; /* tell where blocks begin: starts_block */
     uint16_t cap;            /* blocks that a list may hold; 0: the class is cold */
     uint16_t popped;         /* by malloc since free looked: so much more room there is */
 };
 
-/* How a class's lists were used. */
+/* How a class's lists were used. Of the second pairs: excess. */
 struct list_use {
     uint32_t seen;     /* what the last sweep saw */
     uint16_t previous; /* blocks in the previous list */
+    uint16_t excess;   /* of the loaded list above its cap: it was loaded so, or the cap shrank */
     uint16_t batch;    /* blocks that a cold class takes from its slab next time */
     uint8_t cold;      /* turns of the flow to come before the class is warm */
     bool warming;      /* cap may grow at a slow call */
@@ -93,7 +94,7 @@ struct heap {
     struct lists lists;
     struct lists *hot; /* what the hot path sees between slow paths; others write it */
     struct caps caps;
-    struct list_use use[CLASSES];
+    struct list_use use[LISTS];
     struct warm_pool warm;
     uint64_t refills;
     uint64_t random; /* where its blocks come from, random_next's state; 0: lowest first */
@@ -209,6 +210,17 @@ HAK_INLINE struct list_pair *list_at(struct lists *lists, size_t scaled_class) {
     return (struct list_pair *)((char *)lists->of + scaled_class);
 }
 
+/* What the cap leaves of room now, 0 or less: the list is full. */
+HAK_INLINE int32_t list_room(const struct list_pair *list, const struct list_use *use) {
+    return list->room + list->popped - use->excess;
+}
+
+HAK_INLINE void list_set_room(struct list_pair *list, struct list_use *use, int32_t room) {
+    list->room = room < 0 ? 0 : room;
+    list->popped = 0;
+    use->excess = (uint16_t)(list->room - room);
+}
+
 /* Where free puts blocks of class `c`. */
 HAK_INLINE struct list_pair *list_freed(struct lists *lists, unsigned c) {
     return &lists->of[c < LINE_CLASSES ? CLASSES + c : c];
@@ -261,7 +273,7 @@ HAK_INLINE void *front_reload(uint32_t scaled_class) {
     heap->caps.until_look--;
     count_add(&heap->refills, 1);
     use->rested = 0;
-    list->room = list->cap - use->previous;
+    list_set_room(list, use, list->cap - use->previous);
     list->popped = 1;
     list->previous = NULL;
     list->loaded = block_next(block);
@@ -330,14 +342,13 @@ HAK_INLINE bool front_make_room(uint32_t word) {
     struct lists *lists = hak_front.lists;
     if (lists->end == 0) return false;
     struct list_pair *list = list_of_word(lists, word);
+    if (list->room >= 0) return false;
     struct heap *heap = hak_front.heap;
-    int32_t room = list->room + 1 + list->popped; /* the hot path counted one too many */
-    if (list->room >= 0 || room <= list_little_room(list) || heap->caps.until_look <= 1 ||
-        heap->use[list - lists->of].swinging)
-        return false;
+    struct list_use *use = &heap->use[list - lists->of];
+    int32_t room = list_room(list, use) + 1; /* the hot path counted one too many */
+    if (room <= list_little_room(list) || heap->caps.until_look <= 1 || use->swinging) return false;
     heap->caps.until_look--;
-    list->room = room;
-    list->popped = 0;
+    list_set_room(list, use, room);
     return true;
 }
 

@@ -32,6 +32,20 @@ static void *resize_large(void *block, uint32_t word, size_t size) {
     return moved;
 }
 
+/* Of a block of `bytes` bytes, which is the program's. */
+static HAK_NOINLINE void *move(void *block, size_t bytes, size_t size) {
+    void *moved = hot_malloc(size);
+    /* A block that only had to shrink still serves. */
+    if (HAK_UNLIKELY(moved == NULL)) {
+        if (size > bytes) return NULL;
+        store_relaxed(&hak_some_waste, true);
+        return block;
+    }
+    memcpy(moved, block, size < bytes ? size : bytes);
+    hot_free(block);
+    return moved;
+}
+
 /* All but what hak_realloc serves at once. */
 static HAK_NOINLINE void *realloc_slow(void *block, size_t size) {
     if (watch_may_be_on()) return hak_watched_realloc(block, size);
@@ -57,16 +71,7 @@ static HAK_NOINLINE void *realloc_slow(void *block, size_t size) {
         void *moved = resize_large(block, word, size);
         if (moved != NULL) return moved;
     }
-    void *moved = hot_malloc(size);
-    /* A block that only had to shrink still serves. */
-    if (moved == NULL) {
-        if (size > bytes) return NULL;
-        store_relaxed(&hak_some_waste, true);
-        return block;
-    }
-    memcpy(moved, block, size < bytes ? size : bytes);
-    hot_free(block);
-    return moved;
+    return move(block, bytes, size);
 }
 
 /* The block of class `c`, which begins where one does, is the program's: neither marked nor in its
@@ -84,21 +89,25 @@ HAK_INLINE bool is_live(const void *block, unsigned c, bool run) {
     return (free >> index % 64 & 1) == 0;
 }
 
-/* A block that stays, in a slab of several units. */
-static HAK_NOINLINE void *realloc_in_run(const struct lists *lists, void *block, uint32_t word,
-                                         size_t size) {
-    unsigned c = word_class(word);
-    size_t bytes = hak_size_class[c].block_bytes;
-    bool starts = !HAK_CHECKS || starts_medium(&lists->of[c], block, word);
-    if (!starts || !stays(size, bytes) || HAK_UNLIKELY(!is_live(block, c, true))) {
-        return realloc_slow(block, size);
-    }
+/* Of a slab's block that is live. */
+HAK_INLINE void *resize(void *block, size_t bytes, size_t size) {
+    if (HAK_UNLIKELY(size == 0)) return realloc_slow(block, size);
+    if (!stays(size, bytes)) return move(block, bytes, size);
     note_size(size, bytes);
     return block;
 }
 
-/* The commonest reason first: a block that stays. What looks like a mistake, or has no lists to
- * ask, is looked at in realloc_slow. */
+/* A block of a slab of several units. */
+static HAK_NOINLINE void *realloc_in_run(const struct lists *lists, void *block, uint32_t word,
+                                         size_t size) {
+    unsigned c = word_class(word);
+    bool starts = !HAK_CHECKS || starts_medium(&lists->of[c], block, word);
+    if (HAK_UNLIKELY(!starts || !is_live(block, c, true))) return realloc_slow(block, size);
+    return resize(block, hak_size_class[c].block_bytes, size);
+}
+
+/* A block of a slab of one unit first. What looks like a mistake, or has no lists to ask, is looked
+ * at in realloc_slow. */
 void *hak_realloc(void *block, size_t size) {
     struct lists *lists = hak_front.lists;
     uint32_t word = registry_word(block);
@@ -111,12 +120,8 @@ void *hak_realloc(void *block, size_t size) {
         return realloc_slow(block, size);
     }
     unsigned c = word_class(word);
-    size_t bytes = hak_size_class[c].block_bytes;
-    if (!stays(size, bytes) || HAK_UNLIKELY(!is_live(block, c, false))) {
-        return realloc_slow(block, size);
-    }
-    note_size(size, bytes);
-    return block;
+    if (HAK_UNLIKELY(!is_live(block, c, false))) return realloc_slow(block, size);
+    return resize(block, hak_size_class[c].block_bytes, size);
 }
 
 void *hak_reallocarray(void *block, size_t count, size_t size) {

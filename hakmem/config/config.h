@@ -38,6 +38,7 @@
 #define FRONT_CLASS_BLOCKS 512
 #define FRONT_MEDIUM_BYTES (4 * MiB)
 #define FRONT_MEDIUM_BLOCKS 16 /* at least */
+#define FRONT_MEDIUM_BATCH 4   /* taken from a slab at once: each has pages of its own */
 /* A cold class keeps nothing that was freed. It is warm after its blocks have turned so often, from
  * going out to going in or back, between two sweeps: then its cap doubles at each slow call, to so
  * many bytes; beyond that, only as the flow demands. Blocks are taken ahead up to as many bytes,

@@ -142,7 +142,8 @@ void hak_cap_drain(struct heap *heap, unsigned c) {
 uint32_t hak_cap_batch(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
     struct list_use *use = &heap->use[c];
-    if (list->cap != 0) return list->cap;
+    if (list->cap != 0 && c < SMALL_CLASSES) return list->cap;
+    if (list->cap != 0) return list->cap < FRONT_MEDIUM_BATCH ? list->cap : FRONT_MEDIUM_BATCH;
     uint32_t batch = use->batch;
     if (batch * 2 * hak_size_class[c].block_bytes <= FRONT_WARM_BYTES && batch < 256) {
         use->batch = (uint16_t)(batch * 2);

@@ -35,7 +35,7 @@ TEST(Loaded, GivesTheBlockThatWasFreedLast) {
     EXPECT_EQ(bytes_out(), 0u);
 }
 
-/* Lists of one block. */
+/* 16 KiB: lists of a few blocks. */
 constexpr unsigned kAlone = 56;
 
 /* The blocks of a full list that was put aside, and then one that is loaded; `others` are out. */
@@ -48,6 +48,7 @@ std::vector<void *> put_one_list_aside(std::vector<void *> *others) {
     while (blocks.size() < list->cap + 1u) blocks.push_back(allocate(kAlone));
     for (void *b : empty_lists(kAlone)) others->push_back(b);
     EXPECT_EQ(front_reload(kAlone << CLASS_SCALE), nullptr) << "nothing was put aside";
+    make_room(kAlone);
     for (void *b : blocks) give(b);
     return blocks;
 }

@@ -101,6 +101,23 @@ TEST_F(Caps, WhoHasMoreThanItsShareYieldsWhileOthersAreRefused) {
     });
 }
 
+TEST_F(Caps, GrowAsBlocksSwing) {
+    hak_options.front_max_mb = 1024;
+    in_a_thread([](heap *heap) {
+        for (unsigned c : {0u, 3u, 60u}) {
+            hak_cap_swing(heap, c);
+            EXPECT_EQ(heap->lists.of[c].cap, 0) << "cold";
+            heap->use[c].cold = 0;
+            for (int i = 0; i < 20; i++) hak_cap_swing(heap, c);
+            EXPECT_FALSE(heap->use[c].swinging) << c;
+        }
+        EXPECT_EQ(heap->lists.of[0].cap, 0) << "free has another list";
+        EXPECT_EQ(heap->lists.of[3].cap, FRONT_CLASS_BYTES / 64);
+        EXPECT_GT(heap->lists.of[60].cap, 1);
+        EXPECT_LE(heap->lists.of[60].cap, FRONT_SWING_BLOCKS);
+    });
+}
+
 TEST_F(Caps, FallBackAsAClassDrainsOrRests) {
     in_a_thread([](heap *heap) {
         grow(heap);

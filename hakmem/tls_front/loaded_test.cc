@@ -120,6 +120,39 @@ TEST(Loaded, BlocksThatShareALineAreSortedFirst) {
     EXPECT_EQ(bytes_out(), 0u);
 }
 
+TEST(Loaded, MallocMakesRoomForFree) {
+    in_a_thread([] {
+        warm_up(kClass);
+        heap *heap = hak_front.heap;
+        list_pair *list = &heap->lists.of[kClass];
+        std::vector<void *> blocks;
+        while (blocks.size() < 600) blocks.push_back(allocate(kClass));
+        for (void *b : empty_lists(kClass)) blocks.push_back(b);
+        make_room(kClass);
+        heap->use[kClass].swinging = false;
+        heap->caps.until_look = FRONT_LOOK_CALLS;
+        int cap = list->cap;
+        uint32_t word = registry_word(blocks[0]);
+        for (int i = 0; i < cap; i++) {
+            ASSERT_TRUE(front_push(blocks[0]));
+            ASSERT_EQ(front_pop(kClass << CLASS_SCALE), blocks[0]);
+        }
+        EXPECT_FALSE(front_push(blocks[0]));
+        EXPECT_TRUE(front_make_room(word));
+        EXPECT_EQ(heap->caps.until_look, FRONT_LOOK_CALLS - 1u);
+        EXPECT_EQ(list->room, cap);
+        EXPECT_FALSE(front_make_room(word)) << "there is room";
+        for (int i = 0; i < cap; i++) ASSERT_TRUE(front_push(blocks[i]));
+        EXPECT_FALSE(front_push(blocks[cap]));
+        EXPECT_FALSE(front_make_room(word)) << "malloc took nothing";
+        ASSERT_TRUE(front_enter());
+        hak_front_free(blocks[cap], kClass);
+        front_leave();
+        for (size_t i = cap + 1; i < blocks.size(); i++) give(blocks[i]);
+    });
+    EXPECT_EQ(bytes_out(), 0u);
+}
+
 /* Of every class the room is what the cap leaves. */
 void expect_room(unsigned c) {
     list_pair *list = &hak_front.heap->lists.of[c], *freed = list_freed(&hak_front.heap->lists, c);

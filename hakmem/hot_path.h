@@ -1,4 +1,4 @@
-/* malloc and free up to where they leave the hot path: no lock, no call, no count.
+/* malloc and free up to where they leave the hot path: no lock, no call.
  *
  *   malloc(n)  class of n -> pop from its loaded list                   else hak_malloc_slow
  *   free(p)    word of p -> list, not freed, room -> push on loaded     else hak_free_slow */

@@ -1,12 +1,11 @@
 /* How much a thread's lists may hold: nothing while a class is cold, more while it is busy, nothing
  * again when it rests. All threads' caps: at most HAKMEM_FRONT_MAX_MB beyond a small floor.
  *
- *      cold --FRONT_COLD_TURNS turns--> 1, 2, 4 ... warm --the flow demands--> doubles to the bound
+ *      cold --FRONT_COLD_TURNS turns--> 1, 2, 4 ... warm --swing, flow--> doubles to the bound
  *        ^------------------ unchanged in FRONT_REST_SWEEPS sweeps -------------'
  *
- * So a thread that touches each size once and goes idle keeps nothing, without a call. The hot
- * path counts nothing: slow calls are counted, and sweeps compare what they see of the lists.
- * Internal to the layer. */
+ * So a thread that touches each size once and goes idle keeps nothing, without a call. Slow
+ * calls are counted, and sweeps compare what they see of the lists. Internal to the layer. */
 #ifndef HAKMEM_TLS_FRONT_CAP_H_
 #define HAKMEM_TLS_FRONT_CAP_H_
 

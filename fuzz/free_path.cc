@@ -299,8 +299,8 @@ class State {
         const list_pair &list = hak_front.heap->lists.of[c];
         for (void *first : {list.loaded, list.previous}) {
             void *block = first;
-            while (block != nullptr && block != address) block = block_next(block);
-            if (block != nullptr) return !hak_front_is_marked(block);
+            while (block != LIST_END && block != address) block = block_next(block);
+            if (block != LIST_END) return !hak_front_is_marked(block);
         }
         return false;
     }

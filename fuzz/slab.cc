@@ -203,7 +203,7 @@ class State {
         unsigned here = models_[i].count(kHere);
         FUZZ_CHECK(taken == std::min(want, here));
         auto expected = models_[i].blocks.begin();
-        for (; head != nullptr; head = *static_cast<void **>(head), count++) {
+        for (; head != LIST_END; head = *static_cast<void **>(head), count++) {
             expected = std::find(expected, models_[i].blocks.end(), kHere);
             Place *place = Find(i, static_cast<char *>(head));
             FUZZ_CHECK(place != nullptr && place == &*expected); /* the lowest that is here */
@@ -224,10 +224,11 @@ class State {
     /* A list of blocks that are out, and behind them nothing, what is none, or another slab's. */
     void GiveList(unsigned i, Input &in) {
         size_t want = in.below(40), given = 0, count = 7;
-        char *last = in.byte() % 2 == 0 ? nullptr : Address(AnyHead(i + in.byte()), in);
-        bool inside = last != nullptr && hak_slab_of(last) == &ss->slabs[i];
+        char *const end = static_cast<char *>(LIST_END);
+        char *last = in.byte() % 2 == 0 ? end : Address(AnyHead(i + in.byte()), in);
+        bool inside = last != end && hak_slab_of(last) == &ss->slabs[i];
         Place *fault = inside ? Find(i, last) : nullptr;
-        if (fault != nullptr && *fault == kOut) last = nullptr;
+        if (fault != nullptr && *fault == kOut) last = end;
         void *head = last;
         for (size_t b = 0; b < models_[i].blocks.size() && given < want; b++) {
             if (models_[i].blocks[b] != kOut) continue;
@@ -237,12 +238,12 @@ class State {
             models_[i].blocks[b] = kHere;
             given++;
         }
-        if (given == 0 && head == nullptr) return;
+        if (given == 0 && head == end) return;
         slab_result result;
         void *rest = hak_slab_give_list(&ss->slabs[i], head, &count, 0, &result);
-        slab_result expected = last == nullptr || !inside ? SLAB_OK
-                               : fault == nullptr         ? SLAB_INTERIOR
-                                                          : SLAB_DOUBLE_FREE;
+        slab_result expected = last == end || !inside ? SLAB_OK
+                               : fault == nullptr     ? SLAB_INTERIOR
+                                                      : SLAB_DOUBLE_FREE;
         FUZZ_CHECK(rest == last && result == expected && count == 7 + given);
     }
 

@@ -255,7 +255,7 @@ bool begins_without(unsigned c) {
     std::thread([&] {
         hak_free(hak_malloc(3000)); /* of another class */
         const list_pair &list = hak_front.heap->lists.of[c];
-        empty = list.loaded == nullptr && list.previous == nullptr;
+        empty = list.loaded == LIST_END && list.previous == LIST_END;
     }).join();
     return empty;
 }
@@ -337,7 +337,7 @@ TEST(ForkBesideAList, TheChildCountsTheChainsThatAreThere) {
     ASSERT_EQ(hak_transfer_bytes(), 0u);
     hak_transfer_lock();
     std::thread pushes([=] {
-        block_link(block, nullptr, 1);
+        block_link(block, LIST_END, 1);
         EXPECT_TRUE(hak_transfer_push(c, {block, 1}));
     });
     while (hak_transfer_bytes() == 0) std::this_thread::yield();

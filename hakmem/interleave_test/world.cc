@@ -43,7 +43,7 @@ std::vector<void *> TakeBlocks(slab *s, unsigned n) {
     void *head = nullptr;
     unsigned taken = hak_slab_take(s, n, &head, 0);
     std::vector<void *> blocks;
-    for (; head != nullptr; head = *static_cast<void **>(head)) {
+    for (; head != LIST_END; head = *static_cast<void **>(head)) {
         program.Take(head);
         blocks.push_back(head);
     }

@@ -33,7 +33,7 @@ std::vector<void *> take_blocks(slab *s, unsigned want) {
     void *head = nullptr;
     hak_slab_take(s, want, &head, 0);
     std::vector<void *> blocks;
-    for (; head != nullptr; head = *static_cast<void **>(head)) blocks.push_back(head);
+    for (; head != LIST_END; head = *static_cast<void **>(head)) blocks.push_back(head);
     return blocks;
 }
 

@@ -35,7 +35,7 @@ class Purge : public testing::Test {
         void *rest = block_next(head);
         size_t count = 0;
         slab_result result;
-        ASSERT_EQ(hak_slab_give_list(slab_, rest, &count, kCookie, &result), nullptr);
+        ASSERT_EQ(hak_slab_give_list(slab_, rest, &count, kCookie, &result), LIST_END);
         ASSERT_EQ(count, 63u);
         hak_shared_pool_orphan(slab_);
         EXPECT_EQ(slab_->free_listed, 0); /* by its bits it is known which pages may go */
@@ -49,7 +49,7 @@ class Purge : public testing::Test {
         EXPECT_EQ(hak_slab_take(slab_, 64, &head, kCookie), 63u);
         size_t count = 0;
         slab_result result;
-        EXPECT_EQ(hak_slab_give_list(slab_, head, &count, kCookie, &result), nullptr);
+        EXPECT_EQ(hak_slab_give_list(slab_, head, &count, kCookie, &result), LIST_END);
         EXPECT_EQ(hak_slab_give(slab_, block_), SLAB_OK);
         hak_shared_pool_give_empty(slab_);
         EXPECT_TRUE(hak_shared_pool_agrees());

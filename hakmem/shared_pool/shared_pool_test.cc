@@ -31,7 +31,7 @@ std::vector<char *> take_blocks(slab *s, unsigned want) {
     void *head = nullptr;
     hak_slab_take(s, want, &head, 0);
     std::vector<char *> blocks;
-    for (; head != nullptr; head = *static_cast<void **>(head)) {
+    for (; head != LIST_END; head = *static_cast<void **>(head)) {
         blocks.push_back(static_cast<char *>(head));
     }
     return blocks;

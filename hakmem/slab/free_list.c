@@ -10,7 +10,7 @@
 enum { WHOLE = 4 };
 
 static void *first_of(const struct slab *slab) {
-    return slab->free_listed == 0 ? NULL : slab_base(slab) + slab->free_list;
+    return slab->free_listed == 0 ? LIST_END : slab_base(slab) + slab->free_list;
 }
 
 static void set_list(struct slab *slab, const void *first, unsigned count) {
@@ -34,7 +34,7 @@ static void *give_bits(struct slab *slab, void *head, size_t *count, uint64_t co
     uint64_t here = load_relaxed(&local[at]), there = load_relaxed(&remote[at]);
     unsigned given = 0, capacity = slab->capacity;
     *result = SLAB_OK;
-    for (; head != NULL && is_inside(slab, head); given++) {
+    for (; is_inside(slab, head); given++) {
         size_t offset = (size_t)((char *)head - base), index = (offset * reciprocal) >> 40;
         uint64_t bit = (uint64_t)1 << index % 64;
         if (HAK_UNLIKELY(index >= capacity || index * block_bytes != offset)) {
@@ -71,7 +71,7 @@ static void *settle(struct slab *slab, enum slab_result *result) {
     void *head = first_of(slab);
     size_t count = 0;
     *result = SLAB_OK;
-    if (head == NULL) return NULL;
+    if (head == LIST_END) return LIST_END;
     store_relaxed(&slab->free_listed, 0);
     head = give_bits(slab, head, &count, slab->owner->cookie, result);
     /* A list that was tampered with may not have been as long as it said. */
@@ -80,7 +80,7 @@ static void *settle(struct slab *slab, enum slab_result *result) {
         out -= popcount(load_relaxed(&free_bits(slab)[w]));
     }
     store_relaxed(&slab->out, (uint16_t)out);
-    if (*result == SLAB_OK && head != NULL) *result = SLAB_CORRUPTED; /* it led elsewhere */
+    if (*result == SLAB_OK && head != LIST_END) *result = SLAB_CORRUPTED; /* it led elsewhere */
     return head;
 }
 
@@ -106,7 +106,7 @@ void *hak_slab_give_list(struct slab *slab, void *head, size_t *count, uint64_t 
     unsigned given = 0, out = slab->out;
     void *first = head, *last = NULL;
     *result = SLAB_OK;
-    for (; head != NULL && is_inside(slab, head); given++) {
+    for (; is_inside(slab, head); given++) {
         if (HAK_UNLIKELY(HAK_CHECKS && !block_is_marked(head, cookie))) {
             *result = SLAB_CORRUPTED;
             break;
@@ -142,8 +142,8 @@ static unsigned cut(struct slab *slab, unsigned want, void **head, uint64_t cook
         last = next;
         next = block_next(next);
     }
-    *head = last == NULL ? NULL : first_of(slab);
-    if (last != NULL) block_link(last, NULL, cookie);
+    *head = last == NULL ? LIST_END : first_of(slab);
+    if (last != NULL) block_link(last, LIST_END, cookie);
     if (left != 0) store_relaxed(&slab->out, (uint16_t)(slab->out + taken));
     set_list(slab, next, left == 0 ? 0 : left - taken);
     return taken;
@@ -180,5 +180,5 @@ bool hak_slab_list_agrees(const struct slab *slab) {
         if (slab_base(slab) + i * bytes != block) return false;
         if ((load_relaxed(&free_bits(slab)[i / 64]) >> i % 64 & 1) != 0) return false;
     }
-    return block == NULL;
+    return block == LIST_END;
 }

@@ -21,7 +21,7 @@ class FreeList : public OneSlab {
         void *head = nullptr;
         unsigned taken = hak_slab_take(s_, want, &head, kCookie);
         std::vector<void *> blocks;
-        for (; head != nullptr; head = block_next(head)) {
+        for (; head != LIST_END; head = block_next(head)) {
             EXPECT_TRUE(block_is_marked(head, kCookie));
             blocks.push_back(head);
             if (blocks.size() > taken) break;
@@ -34,7 +34,7 @@ class FreeList : public OneSlab {
     }
     static void *Link(const std::vector<void *> &blocks) {
         for (size_t i = 0; i < blocks.size(); i++) {
-            block_link(blocks[i], i + 1 < blocks.size() ? blocks[i + 1] : nullptr, kCookie);
+            block_link(blocks[i], i + 1 < blocks.size() ? blocks[i + 1] : LIST_END, kCookie);
         }
         return blocks[0];
     }
@@ -48,7 +48,7 @@ class FreeList : public OneSlab {
         void *rest;
         size_t count;
         ASSERT_EQ(GiveFrom(Link(blocks), &rest, &count), SLAB_OK);
-        EXPECT_EQ(rest, nullptr);
+        EXPECT_EQ(rest, LIST_END);
         EXPECT_EQ(count, blocks.size());
         EXPECT_TRUE(hak_slab_agrees(s_));
     }
@@ -101,7 +101,7 @@ TEST_F(FreeList, EndsWhereTheListLeavesTheSlab) {
     Blocks blocks = Take(3);
     alignas(16) char foreign[32];
     Link(blocks);
-    block_link(foreign, nullptr, kCookie);
+    block_link(foreign, LIST_END, kCookie);
     block_link(blocks[1], foreign, kCookie);
     void *rest;
     size_t count;
@@ -245,7 +245,7 @@ TEST_F(FreeList, OneThatIsHereAndComesAgainMakesNoSlabEmpty) {
         size_t count;
         Give({blocks[0], blocks[1]});
         /* Freed again, with its mark gone. It is counted once too often, and the third is out. */
-        block_link(blocks[1], nullptr, kCookie);
+        block_link(blocks[1], LIST_END, kCookie);
         EXPECT_EQ(GiveFrom(blocks[1], &rest, &count), SLAB_OK);
         EXPECT_EQ(s_->out, 0);
         EXPECT_FALSE(hak_slab_is_empty(s_));
@@ -291,7 +291,7 @@ TEST_F(FreeList, LosesNoneAndGivesNoneOutTwice) {
         case 3: /* from another thread */
             for (; n > 50; n--) {
                 held.erase(out.back());
-                block_link(out.back(), nullptr, kCookie);
+                block_link(out.back(), LIST_END, kCookie);
                 ASSERT_EQ(hak_slab_give_remote(out.back()), SLAB_OK);
                 out.pop_back();
             }
@@ -323,7 +323,7 @@ TEST_F(FreeList, DoesNotLeadElsewhere) {
         Blocks blocks = Take(100);
         Give(blocks);
         alignas(16) static char foreign[32];
-        block_link(foreign, nullptr, kCookie);
+        block_link(foreign, LIST_END, kCookie);
         block_link(blocks[2], foreign, kCookie);
         EXPECT_EQ(Take(5).size(), 5u); /* two by the bits */
         EXPECT_EQ(s_->out, 102);
@@ -332,7 +332,7 @@ TEST_F(FreeList, DoesNotLeadElsewhere) {
         Blocks blocks = Take(100);
         Give(blocks);
         alignas(16) static char foreign[32];
-        block_link(foreign, nullptr, kCookie);
+        block_link(foreign, LIST_END, kCookie);
         block_link(blocks[2], foreign, kCookie);
         hak_slab_settle(s_);
         EXPECT_EQ(s_->out, 97);

@@ -14,12 +14,12 @@ class Marks : public OneSlab {
         void *head = nullptr;
         hak_slab_take(s, want, &head, kCookie);
         std::vector<void *> blocks;
-        for (; head != nullptr; head = block_next(head)) blocks.push_back(head);
+        for (; head != LIST_END; head = block_next(head)) blocks.push_back(head);
         return blocks;
     }
     /* A block that comes back as from a list. */
     static void give(slab *s, void *block) {
-        block_link(block, nullptr, kCookie);
+        block_link(block, LIST_END, kCookie);
         EXPECT_EQ(hak_slab_give(s, block), SLAB_OK);
     }
 };
@@ -30,9 +30,9 @@ TEST_F(Marks, AreLookedAtAlsoAfterAFork) {
         std::vector<void *> blocks = take(s, 3);
         for (void *block : blocks) {
             give(s, block);
-            *static_cast<int *>(block) = 1;
+            *static_cast<int *>(block) ^= 1;
             EXPECT_DEATH(take(s, 1), "^hakmem: corrupted free block: ") << forks;
-            *static_cast<int *>(block) = 0;
+            *static_cast<int *>(block) ^= 1;
             EXPECT_EQ(take(s, 1), std::vector<void *>{block});
         }
         for (void *block : blocks) give(s, block);
@@ -86,7 +86,7 @@ TEST_F(Marks, ABlockWithoutOneStaysOutForEver) {
 TEST_F(Marks, OfAListAreLookedAt) {
     slab *s = carve();
     std::vector<void *> blocks = take(s, 3);
-    for (size_t i = 0; i < 3; i++) block_link(blocks[i], i < 2 ? blocks[i + 1] : nullptr, kCookie);
+    for (size_t i = 0; i < 3; i++) block_link(blocks[i], i < 2 ? blocks[i + 1] : LIST_END, kCookie);
     *block_cookie(blocks[1]) ^= 1;
     size_t count = 0;
     slab_result result;

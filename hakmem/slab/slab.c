@@ -6,6 +6,8 @@
 #include "hakmem/registry/registry.h"
 #include "hakmem/slab/bits.h"
 
+const uint64_t hak_list_end[2];
+
 static uint16_t epoch; /* forks beside other threads */
 
 void hak_slab_forked(void) { epoch++; }
@@ -153,7 +155,7 @@ void hak_slab_restore_marks(struct slab *slab, uint64_t cookie) {
         /* What is not zero did not go with its page, or was written to since: that is found when
          * the block goes out. */
         bool gone = block_next(block) == NULL && block_read_mark(block) == 0;
-        if (gone) block_link(block, NULL, cookie);
+        if (gone) block_link(block, LIST_END, cookie);
     }
     set_words(slab, slab->class_index, 0);
     slab->checked = false;
@@ -179,7 +181,7 @@ unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t c
     uint64_t *bits = free_bits(slab);
     char *base = slab_base(slab);
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
-    void *listed = NULL;
+    void *listed = LIST_END;
     unsigned taken = slab->free_listed == 0 ? 0 : hak_slab_take_listed(slab, want, &listed, cookie);
     unsigned words = words_of(slab), listed_count = taken, dropped = 0, w = slab->low, last = 0;
     *head = listed;
@@ -223,7 +225,7 @@ static void mark_rest(struct slab *slab, uint64_t cookie) {
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
     char *block = slab_base(slab) + slab->high * bytes;
     for (; slab->high < slab->capacity; slab->high++, block += bytes) {
-        block_link(block, NULL, cookie);
+        block_link(block, LIST_END, cookie);
     }
 }
 
@@ -235,7 +237,7 @@ unsigned hak_slab_take_random(struct slab *slab, unsigned want, void **head, uin
     unsigned words = words_of(slab), left = slab->capacity - slab->out, taken = 0, dropped = 0;
     bool marked = HAK_CHECKS && cookie != 0 && slab->epoch == epoch && !slab->checked;
     void *last = NULL;
-    *head = NULL;
+    *head = LIST_END;
     mark_rest(slab, cookie);
     *state = random_next(*state);
     unsigned first = random_below(*state, slab->capacity), w = first / 64;
@@ -263,7 +265,7 @@ unsigned hak_slab_take_random(struct slab *slab, unsigned want, void **head, uin
         store_relaxed(&bits[w], word);
         w = w + 1 == words ? 0 : w + 1;
     }
-    if (last != NULL) block_link(last, NULL, cookie);
+    if (last != NULL) block_link(last, LIST_END, cookie);
     store_relaxed(&slab->out, (uint16_t)(slab->out + taken + dropped));
     return taken;
 }

@@ -36,6 +36,10 @@ struct slab_owner {
     uint64_t cookie;      /* what its lists' marks are made of */
 };
 
+/* What ends a list of blocks: the address of none, where no mark is. So malloc, which looks at the
+ * first block's mark, need not ask whether there is one. */
+#define LIST_END (HAK_CHECKS ? (void *)(uintptr_t)hak_list_end : NULL)
+
 #define PENDING_CLOSED ((struct slab *)(uintptr_t)1)
 
 struct slab {
@@ -100,6 +104,8 @@ enum slab_result {
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+extern const uint64_t hak_list_end[2];
 
 /* The slab around a block's address; NULL when there is none in use. Any pointer value. */
 struct slab *hak_slab_of(const void *address);

@@ -40,7 +40,7 @@ void TakeAndGiveABatch(benchmark::State &state) {
     for (auto _ : state) {
         void *block = nullptr;
         failed |= hak_slab_take(s, batch, &block, 0) != batch;
-        while (block != nullptr) {
+        while (block != LIST_END) {
             void *next = *static_cast<void **>(block);
             failed |= hak_slab_give(s, block) != SLAB_OK;
             block = next;

@@ -51,7 +51,7 @@ class Slab : public testing::Test {
 
     static std::vector<char *> blocks_of(void *head) {
         std::vector<char *> blocks;
-        for (; head != nullptr; head = *static_cast<void **>(head)) {
+        for (; head != LIST_END; head = *static_cast<void **>(head)) {
             blocks.push_back(static_cast<char *>(head));
         }
         return blocks;
@@ -428,7 +428,7 @@ TEST_F(Slab, AListStopsAtTheBlockAtFault) {
             bool last = i + 1 == list.size();
             /* What is at fault is not read. */
             if (!last || list.size() == 1)
-                *reinterpret_cast<char **>(list[i]) = last ? nullptr : list[i + 1];
+                *reinterpret_cast<void **>(list[i]) = last ? LIST_END : list[i + 1];
         }
         return hak_slab_give_list(s, list[0], count, 0, result);
     };

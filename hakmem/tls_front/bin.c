@@ -55,7 +55,7 @@ static void *return_own(struct heap *heap, struct slab *slab, void *head, size_t
     head = hak_slab_give_list(slab, head, count, heap->lists.cookie, &result);
     if (HAK_UNLIKELY(result != SLAB_OK)) {
         hak_bin_check(result, head, c);
-        head = NULL;
+        head = LIST_END;
     }
     if (is_sparse(slab)) heap->returned.sparse += (size_t)(out_before - slab->out);
     if (slab->out != out_before) hak_warm_pool_given(&heap->warm, slab, out_before);
@@ -86,15 +86,15 @@ static void *return_remote(struct heap *heap, struct slab *slab, unsigned c, voi
         bits |= bit;
         ++*count;
         head = block_next(head);
-    } while (head != NULL && (size_t)((char *)head - slab_base(slab)) < bytes);
+    } while ((size_t)((char *)head - slab_base(slab)) < bytes);
     if (HAK_UNLIKELY(result != SLAB_OK)) {
         hak_bin_check(result, head, c);
-        head = NULL;
+        head = LIST_END;
     }
     if (bits == 0) return head;
     if (HAK_UNLIKELY(hak_slab_give_remote_bits(slab, word, bits) != 0)) {
         hak_bin_check(SLAB_DOUBLE_FREE, block, c);
-        return NULL;
+        return LIST_END;
     }
     if (load_relaxed(&slab->orphan)) heap->returned.sparse += *count - before;
     hak_shared_pool_freed_into(slab);
@@ -121,7 +121,7 @@ bool hak_bin_return_one(struct heap *heap, unsigned c, void *block) {
 
 size_t hak_bin_return(struct heap *heap, unsigned c, void *head) {
     size_t count = 0;
-    while (head != NULL) {
+    while (head != LIST_END) {
         struct slab *slab = slab_of(head, c);
         if (HAK_UNLIKELY(slab == NULL)) break;
         head = is_own(heap, slab) ? return_own(heap, slab, head, &count)
@@ -158,9 +158,9 @@ static void append(void **head, void **last, void *block, uint64_t cookie) {
 }
 
 struct chain hak_bin_keep_own(struct heap *heap, unsigned c, void *head) {
-    struct chain kept = {NULL, 0};
-    void *own = NULL, *others = NULL, *own_last = NULL, *others_last = NULL;
-    while (head != NULL) {
+    struct chain kept = {LIST_END, 0};
+    void *own = LIST_END, *others = LIST_END, *own_last = NULL, *others_last = NULL;
+    while (head != LIST_END) {
         struct slab *slab = slab_of(head, c);
         if (HAK_UNLIKELY(slab == NULL || !is_whole(heap, head, c))) break;
         void *next = block_next(head);
@@ -172,9 +172,9 @@ struct chain hak_bin_keep_own(struct heap *heap, unsigned c, void *head) {
         }
         head = next;
     }
-    if (own_last != NULL) block_link(own_last, NULL, heap->lists.cookie);
-    if (others_last != NULL) block_link(others_last, NULL, heap->lists.cookie);
-    if (others != NULL) hak_bin_return(heap, c, others);
+    if (own_last != NULL) block_link(own_last, LIST_END, heap->lists.cookie);
+    if (others_last != NULL) block_link(others_last, LIST_END, heap->lists.cookie);
+    if (others != LIST_END) hak_bin_return(heap, c, others);
     kept.head = own;
     return kept;
 }

@@ -26,21 +26,27 @@ static void uncharge(struct caps *caps, size_t bytes) {
     caps->charged -= bytes;
 }
 
-static uint32_t blocks_in(unsigned c, size_t bytes) {
+static uint32_t at_most(unsigned c, size_t bytes, uint32_t blocks) {
     size_t n = bytes / hak_size_class[c].block_bytes;
-    return n < 1 ? 1 : n > FRONT_CLASS_BLOCKS ? FRONT_CLASS_BLOCKS : (uint32_t)n;
+    return n < 1 ? 1 : n > blocks ? blocks : (uint32_t)n;
 }
 
-static uint32_t max_cap(unsigned c) {
+static uint32_t blocks_in(unsigned c, size_t bytes) {
+    return at_most(c, bytes, FRONT_CLASS_BLOCKS);
+}
+
+/* `runs`: of small blocks as many as a busy thread allocates and frees in one go. */
+static uint32_t max_cap(unsigned c, bool runs) {
+    if (c < SMALL_CLASSES && runs) return at_most(c, FRONT_RUN_BYTES, FRONT_RUN_BLOCKS);
     if (c < SMALL_CLASSES) return blocks_in(c, FRONT_CLASS_BYTES);
     uint32_t blocks = blocks_in(c, FRONT_MEDIUM_BYTES);
     return blocks < FRONT_MEDIUM_BLOCKS ? FRONT_MEDIUM_BLOCKS : blocks;
 }
 
 /* The longest list for what comes and goes here. */
-static uint32_t swing_cap(unsigned c) {
+static uint32_t swing_cap(unsigned c, bool busy) {
     if (c < LINE_CLASSES) return 0; /* what is freed is not taken from the same list */
-    if (c < SMALL_CLASSES) return max_cap(c);
+    if (c < SMALL_CLASSES) return max_cap(c, busy);
     uint32_t blocks = blocks_in(c, FRONT_SWING_BYTES);
     return blocks > FRONT_SWING_BLOCKS ? FRONT_SWING_BLOCKS : blocks;
 }
@@ -105,7 +111,7 @@ void hak_cap_swing(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
     struct list_use *use = &heap->use[c];
     if (use->cold > 0) return;
-    uint32_t most = swing_cap(c), before = list->cap;
+    uint32_t most = swing_cap(c, heap->caps.busy), before = list->cap;
     if (before < most) double_cap(heap, c, most);
     use->swinging = list->cap != before && list->cap < most;
 }
@@ -115,6 +121,7 @@ void hak_cap_flow(struct heap *heap, unsigned c, enum flow flow) {
     struct list_use *use = &heap->use[c];
     bool in = flow == FLOW_IN, was_in = use->last == FLOW_IN;
     bool turned = in != was_in && use->last != FLOW_NONE;
+    bool over = flow == FLOW_OVER || use->last == FLOW_OVER;
     use->last = (uint8_t)flow;
     /* Many frees and then blocks again make a class warm too: a long phase of the ones, and another
      * of the others, are few turns. The frees alone do not: after them a thread may sleep. */
@@ -124,13 +131,14 @@ void hak_cap_flow(struct heap *heap, unsigned c, enum flow flow) {
         use->cold = (uint8_t)(use->cold - turned);
         return;
     }
-    uint32_t most = max_cap(c);
+    uint32_t most = max_cap(c, turned && !over && heap->caps.busy);
     bool grows = turned || (c < SMALL_CLASSES && !in);
     if (!grows && flow == FLOW_OVER) {
         most = blocks_in(c, FRONT_OVER_BYTES);
         grows = true;
     }
     if (grows && list->cap < most) double_cap(heap, c, most);
+    if (over && c < SMALL_CLASSES && list->cap > most) set_cap(heap, c, most);
 }
 
 void hak_cap_drain(struct heap *heap, unsigned c) {
@@ -142,7 +150,10 @@ void hak_cap_drain(struct heap *heap, unsigned c) {
 uint32_t hak_cap_batch(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
     struct list_use *use = &heap->use[c];
-    if (list->cap != 0 && c < SMALL_CLASSES) return list->cap;
+    if (list->cap != 0 && c < SMALL_CLASSES) {
+        uint32_t most = max_cap(c, false);
+        return list->cap < most ? list->cap : most;
+    }
     if (list->cap != 0) return list->cap < FRONT_MEDIUM_BATCH ? list->cap : FRONT_MEDIUM_BATCH;
     uint32_t batch = use->batch;
     if (batch * 2 * hak_size_class[c].block_bytes <= FRONT_WARM_BYTES && batch < 256) {
@@ -167,6 +178,25 @@ void hak_cap_cool(struct heap *heap, unsigned c) {
 void hak_caps_init(struct heap *heap) {
     for (unsigned c = 0; c < CLASSES; c++) hak_cap_cool(heap, c);
     heap->caps.until_look = FRONT_LOOK_CALLS;
+}
+
+void hak_caps_swept(struct heap *heap, uint64_t now) {
+    struct caps *caps = &heap->caps;
+    bool busy = caps->looks >= FRONT_SWEEP_LOOKS && now - caps->swept_ms < FRONT_BUSY_MS;
+    caps->looks = 0;
+    caps->swept_ms = now;
+    if (busy && !caps->busy) {
+        for (unsigned c = 0; c < CLASSES; c++) heap->use[c].swinging = true;
+    }
+    caps->busy = busy;
+}
+
+bool hak_cap_calms(struct heap *heap, unsigned c) {
+    if (heap->caps.busy || c >= SMALL_CLASSES) return false;
+    uint32_t most = max_cap(c, false);
+    if (heap->lists.of[c].cap <= most) return false;
+    set_cap(heap, c, most);
+    return true;
 }
 
 /* Changes with every malloc and free of the class. */

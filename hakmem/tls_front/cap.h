@@ -1,5 +1,6 @@
-/* How much a thread's lists may hold: nothing while a class is cold, more while it is busy, nothing
- * again when it rests. All threads' caps: at most HAKMEM_FRONT_MAX_MB beyond a small floor.
+/* How much a thread's lists may hold: nothing while a class is cold, more while it is in use, most
+ * where a busy thread needs it, nothing again when it rests. All threads' caps: at most
+ * HAKMEM_FRONT_MAX_MB beyond a small floor.
  *
  *      cold --FRONT_COLD_TURNS turns--> 1, 2, 4 ... warm --swing, flow--> doubles to the bound
  *        ^------------------ unchanged in FRONT_REST_SWEEPS sweeps -------------'
@@ -28,7 +29,8 @@ void hak_cap_swing(struct heap *heap, unsigned c);
 /* Blocks of class `c` go past the lists. A cold class is one turn of the flow nearer to being warm;
  * the cap of a warm one doubles when the flow turns, of a small class whenever its list overflows,
  * of any to FRONT_OVER_BYTES when lists go over to other threads: a program that only frees its own
- * blocks would not gain by long lists of big ones. */
+ * blocks would not gain by long lists of big ones. A small class grows beyond FRONT_CLASS_BYTES in
+ * a busy thread, and where nothing goes over to others: lists in transit are to be short. */
 void hak_cap_flow(struct heap *heap, unsigned c, enum flow flow);
 /* The class is being freed all over: its slabs are nearly empty, and would be empty but for what
  * lists hold. They hold a quarter from now on, down to one block. */
@@ -39,6 +41,11 @@ uint32_t hak_cap_batch(struct heap *heap, unsigned c);
 void hak_cap_cool(struct heap *heap, unsigned c);
 /* A sweep passes a class: true when its lists have not changed in FRONT_REST_SWEEPS sweeps. */
 bool hak_cap_rests(struct heap *heap, unsigned c);
+/* Begins a sweep, `now`: clock_ms. */
+void hak_caps_swept(struct heap *heap, uint64_t now);
+/* A sweep passes a class: true when its cap is a busy thread's, which this one is no more, and
+ * falls: what the thread holds would outlast the need. */
+bool hak_cap_calms(struct heap *heap, unsigned c);
 /* At each sweep: gives up half of what is above this thread's share while others are refused.
  * `threads` share the common bound. */
 void hak_caps_yield(struct heap *heap, uint64_t threads);
@@ -58,7 +65,9 @@ HAK_INLINE bool cap_called(struct heap *heap, unsigned c) {
     struct list_use *use = &heap->use[c];
     use->rested = 0;
     if (HAK_UNLIKELY(use->warming) && use->cold == 0) hak_cap_warm(heap, c);
-    return HAK_UNLIKELY(--heap->caps.until_look == 0);
+    uint32_t weight = list_weight(&heap->lists.of[c]), left = heap->caps.until_look;
+    heap->caps.until_look = left > weight ? left - weight : 0;
+    return HAK_UNLIKELY(left <= weight);
 }
 
 #endif

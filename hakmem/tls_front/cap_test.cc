@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <initializer_list>
 #include <thread>
 
 #include "hakmem/config/config.h"
@@ -115,6 +116,88 @@ TEST_F(Caps, GrowAsBlocksSwing) {
         EXPECT_EQ(heap->lists.of[3].cap, FRONT_CLASS_BYTES / 64);
         EXPECT_GT(heap->lists.of[60].cap, 1);
         EXPECT_LE(heap->lists.of[60].cap, FRONT_SWING_BLOCKS);
+    });
+}
+
+void flow(heap *heap, unsigned c, std::initializer_list<enum flow> flows) {
+    for (int i = 0; i < 40; i++) {
+        for (enum flow one : flows) hak_cap_flow(heap, c, one);
+    }
+}
+
+constexpr uint32_t kLong = FRONT_RUN_BYTES / 64, kShort = FRONT_CLASS_BYTES / 64;
+
+TEST_F(Caps, GrowWithTheRunsOfABusyThread) {
+    hak_options.front_max_mb = 1024;
+    in_a_thread([](heap *heap) {
+        list_pair *list = &heap->lists.of[3];
+        flow(heap, 3, {FLOW_IN, FLOW_OUT});
+        EXPECT_EQ(list->cap, kShort);
+        heap->caps.busy = true;
+        flow(heap, 3, {FLOW_OUT});
+        EXPECT_EQ(list->cap, kShort) << "nothing comes back";
+        flow(heap, 3, {FLOW_IN, FLOW_OUT});
+        EXPECT_EQ(list->cap, kLong);
+        EXPECT_EQ(hak_cap_batch(heap, 3), kShort) << "taken from a slab at once";
+        flow(heap, 3, {FLOW_IN, FLOW_OVER});
+        EXPECT_EQ(list->cap, kShort) << "they go to other threads";
+        flow(heap, 3, {FLOW_OUT});
+        for (int i = 0; i < 20; i++) hak_cap_swing(heap, 3);
+        EXPECT_EQ(list->cap, kLong);
+        flow(heap, 60, {FLOW_IN, FLOW_OUT});
+        EXPECT_EQ(heap->lists.of[60].cap, FRONT_MEDIUM_BYTES / hak_size_class[60].block_bytes);
+    });
+}
+
+TEST_F(Caps, FallWhenAThreadIsNotBusyAnyMore) {
+    hak_options.front_max_mb = 1024;
+    in_a_thread([](heap *heap) {
+        list_pair *list = &heap->lists.of[3];
+        heap->caps.swept_ms = 1000;
+        heap->caps.looks = FRONT_SWEEP_LOOKS;
+        hak_caps_swept(heap, 1000 + FRONT_BUSY_MS);
+        EXPECT_FALSE(heap->caps.busy) << "it took its time";
+        EXPECT_EQ(heap->caps.swept_ms, 1000u + FRONT_BUSY_MS);
+        EXPECT_EQ(heap->caps.looks, 0u);
+        heap->caps.looks = FRONT_SWEEP_LOOKS - 1;
+        hak_caps_swept(heap, 1000 + FRONT_BUSY_MS);
+        EXPECT_FALSE(heap->caps.busy) << "it did little";
+        for (list_use &use : heap->use) use.swinging = false;
+        heap->caps.looks = FRONT_SWEEP_LOOKS;
+        hak_caps_swept(heap, 999 + 2 * FRONT_BUSY_MS);
+        EXPECT_TRUE(heap->caps.busy);
+        EXPECT_TRUE(heap->use[3].swinging) << "it may grow again";
+        flow(heap, 3, {FLOW_IN, FLOW_OUT});
+        flow(heap, 60, {FLOW_IN, FLOW_OUT});
+        ASSERT_EQ(list->cap, kLong);
+        uint32_t medium = heap->lists.of[60].cap;
+        EXPECT_FALSE(hak_cap_calms(heap, 3));
+        heap->caps.busy = false;
+        EXPECT_TRUE(hak_cap_calms(heap, 3));
+        EXPECT_EQ(list->cap, kShort);
+        EXPECT_FALSE(hak_cap_calms(heap, 3)) << "once";
+        EXPECT_FALSE(hak_cap_calms(heap, 60));
+        EXPECT_EQ(heap->lists.of[60].cap, medium);
+    });
+}
+
+TEST_F(Caps, LongListsLookAtTheClockSooner) {
+    in_a_thread([](heap *heap) {
+        heap->use[3].warming = false;
+        EXPECT_EQ(list_weight(&heap->lists.of[3]), 1u);
+        EXPECT_FALSE(cap_called(heap, 3));
+        EXPECT_EQ(heap->caps.until_look, FRONT_LOOK_CALLS - 1u);
+        grow(heap);
+        ASSERT_EQ(heap->lists.of[3].cap, kShort);
+        uint32_t weight = list_weight(&heap->lists.of[3]);
+        EXPECT_EQ(weight, 1 + kShort / FRONT_LOOK_BLOCKS);
+        heap->caps.until_look = weight + 1;
+        EXPECT_FALSE(cap_called(heap, 3));
+        EXPECT_EQ(heap->caps.until_look, 1u);
+        EXPECT_TRUE(cap_called(heap, 3));
+        EXPECT_EQ(heap->caps.until_look, 0u);
+        heap->caps.until_look = weight;
+        EXPECT_TRUE(cap_called(heap, 3));
     });
 }
 

@@ -34,6 +34,9 @@ static struct heap *acquire_heap(void) {
     if (hak_heaps.random) heap->random = hak_os_random();
     hak_warm_pool_init(&heap->warm);
     hak_caps_init(heap);
+    for (unsigned i = 0; i < LISTS; i++) {
+        heap->lists.of[i].loaded = heap->lists.of[i].previous = LIST_END;
+    }
     for (unsigned c = 0; c < CLASSES; c++) {
         set_divisor(&heap->lists.of[c], c);
         set_divisor(list_freed(&heap->lists, c), c);
@@ -120,7 +123,7 @@ bool hak_front_mark(void *block) {
         hak_bin_check(SLAB_DOUBLE_FREE, block, load_relaxed(&slab->class_index));
         return false;
     }
-    block_link(block, NULL, cookie);
+    block_link(block, LIST_END, cookie);
     return true;
 }
 
@@ -165,7 +168,7 @@ void hak_front_unlock(void) { lock_release(&hak_heaps.lock); }
  * path leaves each list whole at every instruction. But pages are copied one by one while the
  * thread still runs: what has no mark is not followed, and stays out. */
 static void free_list(void *head) {
-    while (head != NULL) {
+    while (head != LIST_END) {
         if (HAK_CHECKS && !block_is_marked(head, hak_heaps.cookie)) return;
         void *next = block_next(head);
         hak_slab_give_remote(head);
@@ -183,7 +186,7 @@ static void abandon(struct heap *heap) {
     }
     hak_caps_forget(heap);
     for (unsigned i = 0; i < LISTS; i++) {
-        lists->of[i].loaded = lists->of[i].previous = NULL;
+        lists->of[i].loaded = lists->of[i].previous = LIST_END;
         list_set_room(&lists->of[i], &heap->use[i], 0);
     }
     heap->door.guest = 0;

@@ -56,7 +56,7 @@ template <typename Body> void expect_report(const char *line, Body body) {
 /* The list of these blocks, as lists are. */
 void *list_of(const std::vector<void *> &blocks) {
     for (size_t i = 0; i < blocks.size(); i++) {
-        void *next = i + 1 < blocks.size() ? blocks[i + 1] : nullptr;
+        void *next = i + 1 < blocks.size() ? blocks[i + 1] : LIST_END;
         block_link(blocks[i], next, hak_front.heap->lists.cookie);
     }
     return blocks[0];
@@ -95,7 +95,7 @@ TEST(Lists, OfAnotherClassAreNotReturned) {
         chain kept = hak_bin_keep_own(heap, kTiny, list_of({own, allocate(kClass)}));
         EXPECT_EQ(kept.head, own);
         EXPECT_EQ(kept.count, 1u);
-        EXPECT_EQ(block_next(own), nullptr);
+        EXPECT_EQ(block_next(own), LIST_END);
     });
 }
 
@@ -114,7 +114,7 @@ TEST(Lists, ThatGoToOthersAreLookedAtThere) {
         std::vector<void *> blocks = anothers_blocks(kTiny);
         list_of(blocks);
         *block_cookie(blocks[1]) ^= 1;
-        EXPECT_EQ(hak_bin_keep_own(heap, kTiny, blocks[0]).head, nullptr);
+        EXPECT_EQ(hak_bin_keep_own(heap, kTiny, blocks[0]).count, 0u);
     });
 }
 
@@ -250,14 +250,14 @@ TEST(Lists, ABlockThatIsWrittenToInAListIsNotLoaded) {
         }
         list->previous = block;
         heap->use[kClass].previous = 1;
-        block_link(block, nullptr, heap->lists.cookie);
+        block_link(block, LIST_END, heap->lists.cookie);
         *block_cookie(block) ^= 1;
         heap->use[kClass].swinging = false;
         heap->caps.until_look = FRONT_LOOK_CALLS;
         EXPECT_EQ(front_reload(kClass << CLASS_SCALE), nullptr);
         EXPECT_EQ(list->previous, block);
         EXPECT_NE(allocate(kClass), block);
-        EXPECT_EQ(list->previous, nullptr);
+        EXPECT_EQ(list->previous, LIST_END);
     });
 }
 
@@ -304,7 +304,7 @@ TEST(Lists, TheSlowPathTakesOnlyWhatIsABlockAndLive) {
     expect_report("^hakmem: double free: [^\n]*\n$", [](heap *heap) {
         warm_up(kClass);
         void *block = allocate(kClass), *kept = allocate(kClass);
-        block_link(block, nullptr, heap->lists.cookie);
+        block_link(block, LIST_END, heap->lists.cookie);
         EXPECT_TRUE(hak_bin_return_one(heap, kClass, block));
         *static_cast<int *>(block) = 1; /* its link: the mark no longer fits */
         free_slowly(block, kClass);

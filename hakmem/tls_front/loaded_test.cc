@@ -66,7 +66,7 @@ TEST(Loaded, AFullListIsPutAsideAndLoadedAgain) {
         uint64_t refills = hak_front.heap->refills;
         EXPECT_EQ(front_reload(kAlone << CLASS_SCALE), aside);
         EXPECT_EQ(*block_cookie(aside), 0u);
-        EXPECT_EQ(list->previous, nullptr);
+        EXPECT_EQ(list->previous, LIST_END);
         EXPECT_EQ(list_room(list, &hak_front.heap->use[kAlone]), 1);
         EXPECT_EQ(hak_front.heap->refills, refills + 1);
         EXPECT_EQ(hak_front.busy, 0u);
@@ -85,7 +85,7 @@ TEST(Loaded, AReloadWaitsForWhatIsDue) {
         EXPECT_EQ(front_reload(kScaled), nullptr) << "there is a loaded one";
         others.push_back(front_pop(kScaled));
         ASSERT_NE(others.back(), nullptr);
-        heap->caps.until_look = 1;
+        heap->caps.until_look = list_weight(&heap->lists.of[kAlone]);
         EXPECT_EQ(front_reload(kScaled), nullptr) << "a sweep is due";
         heap->caps.until_look = FRONT_LOOK_CALLS;
         heap->use[kAlone].swinging = true;
@@ -139,7 +139,7 @@ TEST(Loaded, MallocMakesRoomForFree) {
         }
         EXPECT_FALSE(front_push(blocks[0]));
         EXPECT_TRUE(front_make_room(word));
-        EXPECT_EQ(heap->caps.until_look, FRONT_LOOK_CALLS - 1u);
+        EXPECT_EQ(heap->caps.until_look, FRONT_LOOK_CALLS - list_weight(list));
         EXPECT_EQ(list->room, cap);
         EXPECT_FALSE(front_make_room(word)) << "there is room";
         for (int i = 0; i < cap; i++) ASSERT_TRUE(front_push(blocks[i]));
@@ -158,14 +158,14 @@ void expect_room(unsigned c) {
     list_pair *list = &hak_front.heap->lists.of[c], *freed = list_freed(&hak_front.heap->lists, c);
     for (list_pair *l : {list, freed}) {
         int count = 0;
-        for (void *b = l->loaded; b != nullptr; b = block_next(b)) count++;
+        for (void *b = l->loaded; b != LIST_END; b = block_next(b)) count++;
         const list_use *use = &hak_front.heap->use[l - hak_front.heap->lists.of];
         EXPECT_EQ(list_room(l, use), list->cap - count) << c;
         EXPECT_GE(l->room, 0) << c;
     }
     int previous = 0;
-    for (void *b = list->previous; b != nullptr; b = block_next(b)) previous++;
-    int counted = list->previous == nullptr ? 0 : hak_front.heap->use[c].previous;
+    for (void *b = list->previous; b != LIST_END; b = block_next(b)) previous++;
+    int counted = list->previous == LIST_END ? 0 : hak_front.heap->use[c].previous;
     EXPECT_EQ(counted, previous) << c;
 }
 

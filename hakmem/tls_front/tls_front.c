@@ -8,14 +8,16 @@
 #include "hakmem/tls_front/cap.h"
 #include "hakmem/tls_front/heaps.h"
 
-const struct lists hak_lists_none;
+#define NONE \
+    { .loaded = LIST_END, .previous = LIST_END }
+const struct lists hak_lists_none = {.none = NONE, .of = {[0 ... LISTS - 1] = NONE}};
 void (*hak_front_on_tick)(uint64_t now);
 __thread struct front hak_front = {.lists = (struct lists *)(uintptr_t)&hak_lists_none};
 
 /* Of list `i`; it is empty. */
 static void load(struct heap *heap, unsigned i, struct chain chain) {
     struct list_pair *list = &heap->lists.of[i];
-    list->loaded = chain.head;
+    list->loaded = chain.count == 0 ? LIST_END : chain.head;
     list_set_room(list, &heap->use[i], list->cap - (int32_t)chain.count);
 }
 
@@ -28,12 +30,16 @@ static struct chain unload(struct heap *heap, unsigned i) {
     return chain;
 }
 
-/* Gives back all that the thread holds of class `c`; the class is cold then. */
-static void flush_class(struct heap *heap, unsigned c) {
+static void flush_previous(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
     void *previous = list->previous;
-    list->previous = NULL;
+    list->previous = LIST_END;
     hak_bin_return(heap, c, previous);
+}
+
+/* Gives back all that the thread holds of class `c`; the class is cold then. */
+static void flush_class(struct heap *heap, unsigned c) {
+    flush_previous(heap, c);
     hak_bin_return(heap, c, unload(heap, c).head);
     if (c < LINE_CLASSES) hak_bin_return(heap, c, unload(heap, CLASSES + c).head);
     hak_cap_cool(heap, c);
@@ -42,7 +48,11 @@ static void flush_class(struct heap *heap, unsigned c) {
 /* Classes that rest give back what they hold, so that what a thread keeps follows what it does. */
 static void sweep(struct heap *heap) {
     for (unsigned c = 0; c < CLASSES; c++) {
-        if (hak_cap_rests(heap, c)) flush_class(heap, c);
+        if (hak_cap_rests(heap, c)) {
+            flush_class(heap, c);
+        } else if (hak_cap_calms(heap, c)) {
+            flush_previous(heap, c);
+        }
     }
     hak_caps_yield(heap, hak_front_threads());
     hak_warm_pool_collect(&heap->warm);
@@ -54,7 +64,7 @@ static void return_idle_chains(struct heap *heap) {
     if (!hak_giving_begin()) return;
     for (unsigned c = 0; c < CLASSES; c++) {
         struct chain chain = hak_transfer_pop_idle(c);
-        for (; chain.head != NULL; chain = hak_transfer_pop_idle(c)) {
+        for (; chain.count != 0; chain = hak_transfer_pop_idle(c)) {
             hak_bin_return(heap, c, chain.head);
         }
     }
@@ -76,8 +86,7 @@ static HAK_COLD void look_at_clock(struct heap *heap, bool counts) {
     heap->caps.until_look = FRONT_LOOK_CALLS;
     heap->caps.looks += counts;
     if (heap->caps.looks >= FRONT_SWEEP_LOOKS || now - heap->caps.swept_ms >= FRONT_SWEEP_MS) {
-        heap->caps.looks = 0;
-        heap->caps.swept_ms = now;
+        hak_caps_swept(heap, now);
         sweep(heap);
     }
     if (!hak_front_claim_tick(now)) return;
@@ -92,7 +101,7 @@ static HAK_COLD void look_at_clock(struct heap *heap, bool counts) {
 static void *pop(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
     void *block = list->loaded;
-    if (HAK_UNLIKELY(block == NULL)) return NULL;
+    if (HAK_UNLIKELY(block == LIST_END)) return NULL;
     if (HAK_UNLIKELY(HAK_CHECKS && !block_is_marked(block, heap->lists.cookie))) {
         unload(heap, c);
         hak_bin_check(SLAB_CORRUPTED, block, c);
@@ -130,9 +139,9 @@ static void top_up(struct heap *heap, unsigned c) {
     struct slab *slab = hak_warm_pool_peek(&heap->warm, c);
     if (slab == NULL) return;
     uint64_t cookie = heap->lists.cookie;
-    void *last = list->loaded, *more = NULL;
+    void *last = list->loaded, *more = LIST_END;
     for (; !HAK_CHECKS || block_is_marked(last, cookie); last = block_next(last)) {
-        if (block_next(last) != NULL) continue;
+        if (block_next(last) != LIST_END) continue;
         room -= (int32_t)take_from(heap, slab, (unsigned)room, &more);
         list_set_room(list, use, room);
         hak_warm_pool_taken(&heap->warm, slab);
@@ -145,14 +154,14 @@ static void top_up(struct heap *heap, unsigned c) {
 static bool load_freed(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
     if (c < LINE_CLASSES) {
-        if (list_freed(&heap->lists, c)->loaded == NULL) return false;
+        if (list_freed(&heap->lists, c)->loaded == LIST_END) return false;
         load_sorted(heap, c);
-        if (list->loaded != NULL) top_up(heap, c);
+        if (list->loaded != LIST_END) top_up(heap, c);
         return true;
     }
-    if (list->previous == NULL) return false;
+    if (list->previous == LIST_END) return false;
     load(heap, c, (struct chain){list->previous, heap->use[c].previous});
-    list->previous = NULL;
+    list->previous = LIST_END;
     hak_cap_swing(heap, c);
     return true;
 }
@@ -171,7 +180,7 @@ static HAK_NOINLINE void *refill(struct heap *heap, unsigned c) {
     while (block == NULL) { /* 3. a slab: another one if all that it had was written to */
         struct slab *slab = hak_warm_pool_get(&heap->warm, c);
         if (slab == NULL) return NULL;
-        struct chain chain = {NULL, 0};
+        struct chain chain = {LIST_END, 0};
         chain.count = take_from(heap, slab, hak_cap_batch(heap, c), &chain.head);
         hak_warm_pool_taken(&heap->warm, slab);
         load(heap, c, chain);
@@ -191,7 +200,7 @@ void *hak_front_take(unsigned c) {
 /* Gives the chains of class `c` in transit back to their slabs. */
 static void drain_transfer(struct heap *heap, unsigned c) {
     struct chain chain = hak_transfer_pop(c);
-    for (; chain.head != NULL; chain = hak_transfer_pop(c)) hak_bin_return(heap, c, chain.head);
+    for (; chain.count != 0; chain = hak_transfer_pop(c)) hak_bin_return(heap, c, chain.head);
 }
 
 /* Most of what just went back left its slab nearly empty, and there are several such slabs: one or
@@ -219,7 +228,7 @@ static struct chain put_aside(struct heap *heap, unsigned c) {
 /* Makes room: what is unused goes to others or back to its slabs. */
 static void rotate(struct heap *heap, unsigned c) {
     struct chain unused = put_aside(heap, c);
-    if (unused.head == NULL) return;
+    if (unused.head == LIST_END) return;
     heap->returned.blocks = heap->returned.sparse = 0;
     bool handed_over = hak_bin_hand_over(heap, c, unused);
     if (drains(heap, c)) {
@@ -236,9 +245,9 @@ static void rotate(struct heap *heap, unsigned c) {
 static void free_cold(struct heap *heap, void *block, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
     hak_cap_flow(heap, c, FLOW_OUT);
-    if (list->loaded != NULL) hak_bin_return(heap, c, unload(heap, c).head);
+    if (list->loaded != LIST_END) hak_bin_return(heap, c, unload(heap, c).head);
     heap->use[c].batch = 1;
-    block_link(block, NULL, heap->lists.cookie);
+    block_link(block, LIST_END, heap->lists.cookie);
     /* Other threads' blocks make a class warm too: each costs an atomic operation here. */
     if (!hak_bin_return_one(heap, c, block) && heap->use[c].cold > 0) heap->use[c].cold--;
     if (heap->use[c].frees < FRONT_COLD_FREES) heap->use[c].frees++;
@@ -327,7 +336,7 @@ void hak_front_give_up(void) {
 
 static uint64_t list_bytes(void *head, unsigned c) {
     uint64_t bytes = 0;
-    for (; head != NULL; head = block_next(head)) {
+    for (; head != LIST_END; head = block_next(head)) {
         if (HAK_CHECKS && !block_is_marked(head, hak_front.heap->lists.cookie)) break;
         bytes += hak_size_class[c].block_bytes;
     }

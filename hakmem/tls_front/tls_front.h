@@ -87,6 +87,7 @@ struct caps {
     uint32_t looks;      /* since the last sweep */
     uint32_t pressure;   /* of the common bound, when this thread last looked */
     uint64_t swept_ms;   /* when it swept */
+    bool busy;           /* it came to its last sweep by looks, in less than FRONT_BUSY_MS */
 };
 
 /* What a thread has. Made at its first slow path, recycled after its end. */
@@ -221,6 +222,12 @@ HAK_INLINE void list_set_room(struct list_pair *list, struct list_use *use, int3
     use->excess = (uint16_t)(list->room - room);
 }
 
+/* What a slow call for the list counts towards the next look at the clock: the longer the list, the
+ * more blocks went by since the last one. */
+HAK_INLINE uint32_t list_weight(const struct list_pair *list) {
+    return 1 + list->cap / FRONT_LOOK_BLOCKS;
+}
+
 /* Where free puts blocks of class `c`. */
 HAK_INLINE struct list_pair *list_freed(struct lists *lists, unsigned c) {
     return &lists->of[c < LINE_CLASSES ? CLASSES + c : c];
@@ -240,7 +247,7 @@ HAK_INLINE void *front_pop_of(struct lists *lists, size_t scaled_class) {
     struct list_pair *list = list_at(lists, scaled_class);
     void *block = list->loaded;
     hak_returned(block);
-    if (HAK_UNLIKELY(block == NULL)) return NULL;
+    if (!HAK_CHECKS && HAK_UNLIKELY(block == LIST_END)) return NULL;
     void *next = block_next(block);
     if (HAK_CHECKS &&
         HAK_UNLIKELY(block_read_mark(block) != block_mark(block, next, lists->cookie)))
@@ -265,17 +272,18 @@ HAK_INLINE void *front_reload(uint32_t scaled_class) {
     struct heap *heap = hak_front.heap;
     struct list_use *use = &heap->use[scaled_class >> CLASS_SCALE];
     void *block = list->previous;
-    if (block == NULL || list->loaded != NULL || use->swinging || heap->caps.until_look <= 1 ||
+    if (block == LIST_END || list->loaded != LIST_END || use->swinging ||
+        heap->caps.until_look <= list_weight(list) ||
         (HAK_CHECKS && !block_is_marked(block, lists->cookie))) {
         return NULL;
     }
     front_enter();
-    heap->caps.until_look--;
+    heap->caps.until_look -= list_weight(list);
     count_add(&heap->refills, 1);
     use->rested = 0;
     list_set_room(list, use, list->cap - use->previous);
     list->popped = 1;
-    list->previous = NULL;
+    list->previous = LIST_END;
     list->loaded = block_next(block);
     block_write_mark(block, 0);
     front_leave();
@@ -346,8 +354,9 @@ HAK_INLINE bool front_make_room(uint32_t word) {
     struct heap *heap = hak_front.heap;
     struct list_use *use = &heap->use[list - lists->of];
     int32_t room = list_room(list, use) + 1; /* the hot path counted one too many */
-    if (room <= list_little_room(list) || heap->caps.until_look <= 1 || use->swinging) return false;
-    heap->caps.until_look--;
+    if (room <= list_little_room(list) || use->swinging) return false;
+    if (heap->caps.until_look <= list_weight(list)) return false;
+    heap->caps.until_look -= list_weight(list);
     list_set_room(list, use, room);
     return true;
 }

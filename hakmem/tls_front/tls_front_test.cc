@@ -112,7 +112,7 @@ TEST(TlsFront, ManyFreesAndThenBlocksAgainMakeAClassWarm) {
             for (void *b : blocks) give(b);
             /* It may sleep now: what it freed is not with it. */
             EXPECT_GT(cold, 0) << n;
-            EXPECT_EQ(hak_front.heap->lists.of[kClass].loaded, nullptr) << n;
+            EXPECT_EQ(hak_front.heap->lists.of[kClass].loaded, LIST_END) << n;
             void *again = allocate(kClass);
             EXPECT_EQ(cold == 0, n > FRONT_COLD_FREES) << n;
             give(again);
@@ -128,8 +128,8 @@ TEST(TlsFront, AClassThatRestsGivesItsBlocksBack) {
         for (int i = 0; i < (FRONT_REST_SWEEPS + 4) * FRONT_SWEEP_LOOKS * FRONT_LOOK_CALLS; i++) {
             give(allocate(CLASSES - 1)); /* a list of one block: each free looks closer */
         }
-        EXPECT_EQ(hak_front.heap->lists.of[kClass].loaded, nullptr);
-        EXPECT_EQ(hak_front.heap->lists.of[kClass].previous, nullptr);
+        EXPECT_EQ(hak_front.heap->lists.of[kClass].loaded, LIST_END);
+        EXPECT_EQ(hak_front.heap->lists.of[kClass].previous, LIST_END);
         EXPECT_EQ(hak_front.heap->lists.of[kClass].cap, 0u);
     });
 }

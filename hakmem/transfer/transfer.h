@@ -8,7 +8,7 @@
 #include "hakmem/base/base.h"
 #include "hakmem/size_class/size_class.h"
 
-/* Blocks linked by their first words; the last one's is NULL. */
+/* Blocks linked by their first words, so many. 0: there is no chain. */
 struct chain {
     void *head;
     uint32_t count;

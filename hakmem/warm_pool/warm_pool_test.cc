@@ -39,7 +39,7 @@ class WarmPool : public testing::Test {
         hak_slab_take(s, want, &head, 0);
         hak_warm_pool_taken(&wp_, s);
         std::vector<char *> blocks;
-        for (; head != nullptr; head = *static_cast<void **>(head)) {
+        for (; head != LIST_END; head = *static_cast<void **>(head)) {
             blocks.push_back(static_cast<char *>(head));
         }
         return blocks;
@@ -117,7 +117,7 @@ void empty_four(warm_pool *wp) {
         hak_warm_pool_taken(wp, s);
     }
     for (void *head : heads) {
-        while (head != nullptr) {
+        while (head != LIST_END) {
             void *next = *static_cast<void **>(head);
             slab *s = hak_slab_of(head);
             unsigned before = s->out;

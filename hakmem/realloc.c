@@ -91,6 +91,8 @@ HAK_INLINE bool is_live(const void *block, unsigned c, bool run) {
 
 /* Of a slab's block that is live. */
 HAK_INLINE void *resize(void *block, size_t bytes, size_t size) {
+    /* One compare for what rounds to about the same; false for size 0. */
+    if (HAK_LIKELY(bytes - size < size / 4 + BLOCK_MIN)) return block;
     if (HAK_UNLIKELY(size == 0)) return realloc_slow(block, size);
     if (!stays(size, bytes)) return move(block, bytes, size);
     note_size(size, bytes);

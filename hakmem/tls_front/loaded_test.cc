@@ -204,4 +204,34 @@ TEST(Loaded, TheRoomIsWhatTheCapLeaves) {
     EXPECT_EQ(bytes_out(), 0u);
 }
 
+TEST(Loaded, ABusyThreadsListsGoWhenItIsCalm) {
+    in_a_thread([] {
+        warm_up(kClass);
+        heap *heap = hak_front.heap;
+        list_pair *list = &heap->lists.of[kClass];
+        heap->caps.busy = true;
+        std::vector<void *> blocks;
+        for (int run = 0; run < 20; run++) {
+            while (blocks.size() < 3 * FRONT_RUN_BLOCKS) blocks.push_back(allocate(kClass));
+            heap->caps.looks = 0; /* no sweep comes in between */
+            for (void *b : blocks) give(b);
+            blocks.clear();
+        }
+        EXPECT_EQ(list->cap, FRONT_RUN_BYTES / 64);
+        EXPECT_NE(list->previous, LIST_END);
+        uint64_t held = bytes_out();
+        EXPECT_GE(held, uint64_t{FRONT_RUN_BYTES});
+        heap->caps.swept_ms -= 2 * FRONT_SWEEP_MS;
+        heap->caps.until_look = 1;
+        void *other = allocate(kClass + 1);
+        EXPECT_FALSE(heap->caps.busy);
+        EXPECT_EQ(list->cap, FRONT_CLASS_BYTES / 64);
+        EXPECT_EQ(list->previous, LIST_END);
+        EXPECT_LT(bytes_out(), held - FRONT_CLASS_BYTES);
+        expect_room(kClass);
+        give(other);
+    });
+    EXPECT_EQ(bytes_out(), 0u);
+}
+
 } // namespace

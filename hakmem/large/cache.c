@@ -207,8 +207,11 @@ static bool purge(struct large *r) {
     r->asked = align_up(r->asked, hak_os_page_bytes());
     r->dirty = align_up(r->dirty, hak_os_page_bytes());
     if (r->dirty > r->asked) {
-        if (!hak_os_purge(r->base + r->asked, r->dirty - r->asked)) return false;
-        r->dirty = r->asked;
+        /* In one call, and the far end goes too: the next owner's will hardly be there. */
+        size_t kept = r->asked < end ? r->asked : end;
+        if (!hak_os_purge(r->base + kept, r->dirty - kept)) return false;
+        r->dirty = kept;
+        return true;
     }
     return r->asked <= 2 * end || hak_os_purge(r->base + end, r->asked - 2 * end);
 }

@@ -21,6 +21,13 @@ namespace {
 
 std::string contents(const text &t) { return std::string(t.bytes, t.length); }
 
+TEST(Clock, LooksLikeNoAddress) {
+    uint64_t now = clock_ms();
+    EXPECT_GT(now, uint64_t{1} << HAK_ADDRESS_BITS);
+    EXPECT_GT(static_cast<int64_t>(now), 0) << "later than what was never";
+    EXPECT_LT(clock_ms() - now, 60'000u);
+}
+
 TEST(Base, RoundsUpToAPowerOfTwo) {
     EXPECT_EQ(align_up(0, 16), 0u);
     EXPECT_EQ(align_up(1, 16), 16u);

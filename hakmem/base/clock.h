@@ -1,4 +1,6 @@
-/* Coarse monotonic time in milliseconds, for ages and delays on slow paths (a vDSO call). */
+/* Coarse monotonic time in milliseconds, for ages and delays on slow paths (a vDSO call). From no
+ * particular origin: after a day milliseconds since the start would look like addresses, and a tool
+ * that looks for leaks take them for pointers. */
 #ifndef HAKMEM_BASE_CLOCK_H_
 #define HAKMEM_BASE_CLOCK_H_
 
@@ -6,10 +8,12 @@
 
 #include "hakmem/base/base.h"
 
+#define CLOCK_ORIGIN ((uint64_t)1 << 62)
+
 HAK_INLINE uint64_t clock_ms(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return CLOCK_ORIGIN + (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 #endif

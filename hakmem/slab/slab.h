@@ -137,7 +137,7 @@ void hak_slab_restore_marks(struct slab *slab, uint64_t cookie);
 /* Changes the owner. */
 void hak_slab_set_owner(struct slab *slab, struct slab_owner *owner);
 
-/* Owner: takes up to `want` blocks as a list linked by first words that ends in NULL, each with the
+/* Owner: takes up to `want` blocks as a list linked by first words up to LIST_END, each with the
  * mark of a free block: those of the free list, which may be a few times as many, then by bits,
  * lowest first. Returns how many. A block that was written to since it was freed is reported and
  * stays out for ever; one of the free list that goes out whole, when its turn comes. `cookie` 0:

@@ -144,7 +144,7 @@ TEST(Edge, ABlockThatIsResizedToNothingIsFree) {
     hak_stats before = {}, after = {};
     before.size = after.size = sizeof(before);
     ASSERT_TRUE(hak_stats_get(&before));
-    for (size_t bytes : {64ul, 1024ul, 20480ul, kMiB, 3 * kMiB}) {
+    for (size_t bytes : {1ul, 16ul, 17ul, 64ul, 1024ul, 20480ul, kMiB, 3 * kMiB}) {
         EXPECT_EQ(hak_realloc(hak_malloc(bytes), 0), nullptr);
     }
     ASSERT_TRUE(hak_stats_get(&after));

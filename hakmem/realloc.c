@@ -92,7 +92,8 @@ HAK_INLINE bool is_live(const void *block, unsigned c, bool run) {
 /* Of a slab's block that is live. */
 HAK_INLINE void *resize(void *block, size_t bytes, size_t size) {
     /* One compare for a size that rounds to about as much; what `stays` and `note_size` take apart
-     * is not predictable. False for 0, and for sizes above, where the difference is above too. */
+     * is not predictable. False for sizes above, where the difference is above `bytes`, and with 11
+     * for 0 of the smallest block too. */
     if (HAK_LIKELY(bytes - size < bytes / 4 + 11)) return block;
     if (HAK_UNLIKELY(size == 0)) return realloc_slow(block, size);
     if (!stays(size, bytes)) return move(block, bytes, size);

@@ -1,6 +1,6 @@
 /* Coarse monotonic time in milliseconds, for ages and delays on slow paths (a vDSO call). From no
- * particular origin: after a day milliseconds since the start would look like addresses, and a tool
- * that looks for leaks take them for pointers. */
+ * particular origin: what counts from the start is, after a day, a number as addresses are under
+ * Valgrind, and a tool that looks for leaks could take it for a pointer. */
 #ifndef HAKMEM_BASE_CLOCK_H_
 #define HAKMEM_BASE_CLOCK_H_
 

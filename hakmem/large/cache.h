@@ -3,6 +3,7 @@
  *   LIVE --free--> purged but for its ends --> PARKED --alloc--> LIVE    under the lock
  *             '--> there is room ------------> KEPT <--alloc, free--> LIVE_KEPT    one cas
  *
+ * Of a mapping of which an earlier owner wrote to more, the near end alone stays.
  * Room is bytes of kept mappings, those that are live meanwhile too. HAKMEM_LARGE_CACHE_MB is there
  * for mappings that come and go fast, a fifth of it for others. So whatever the program writes to,
  * no more than that stays when all is free. What was freed longest ago gives up its room.

@@ -35,7 +35,8 @@ void hak_cap_flow(struct heap *heap, unsigned c, enum flow flow);
 /* The class is being freed all over: its slabs are nearly empty, and would be empty but for what
  * lists hold. They hold a quarter from now on, down to one block. */
 void hak_cap_drain(struct heap *heap, unsigned c);
-/* Blocks to take from a slab: a class that is only allocated takes more each time. */
+/* Blocks to take from a slab, FRONT_CLASS_BYTES at most: a class that is only allocated takes more
+ * each time. */
 uint32_t hak_cap_batch(struct heap *heap, unsigned c);
 /* Class `c` is cold again; its lists are empty. */
 void hak_cap_cool(struct heap *heap, unsigned c);

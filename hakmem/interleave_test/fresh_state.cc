@@ -9,7 +9,6 @@
 #include <cstring>
 #include <vector>
 
-#include "hakmem/config/options.h"
 #include "hakmem/interleave_test/fake_os.h"
 #include "hakmem/registry/registry.h"
 
@@ -79,9 +78,6 @@ Image TakeImage() {
         fprintf(stderr, "the layers' library is not loaded\n");
         abort();
     }
-    /* The linker may have moved it into the program. */
-    char *options = reinterpret_cast<char *>(&hak_options);
-    image.ranges.push_back(Range{options, options + sizeof(hak_options)});
     for (const Range &r : image.ranges) {
         bool zero = std::all_of(r.begin, r.end, [](char c) { return c == 0; });
         image.contents.emplace_back(r.begin, zero ? r.begin : r.end);

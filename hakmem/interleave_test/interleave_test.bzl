@@ -70,9 +70,11 @@ HEADERS = [
     "//hakmem/warm_pool:warm_pool.h",
 ]
 
-# Assertions stay, in every build.
+# Assertions stay, in every build. -fPIC: the layers' state stays in their library, where it is put
+# back before each schedule; else the linker moves what the scenarios name into the program.
 INTERLEAVE_COPTS = [
     "-O2",
+    "-fPIC",
     "-UNDEBUG",
     "-U_FORTIFY_SOURCE",
     "-DHAK_INTERLEAVE",

@@ -39,11 +39,10 @@ class State {
   public:
     State() {
         if (ss == nullptr) Map();
-        std::memset(ss->free_bits, 0, sizeof(ss->free_bits));
-        std::memset(ss->remote_bits, 0, sizeof(ss->remote_bits));
+        std::memset(ss->bits, 0, sizeof(ss->bits));
         for (unsigned i = 0; i < SLABS_PER_SUPERSLAB; i++) {
             std::memset(&ss->slabs[i], 0, sizeof(slab));
-            ss->slabs[i].index = ss->slabs[i].head = static_cast<uint8_t>(i);
+            ss->slabs[i].index = ss->heads[i] = static_cast<uint8_t>(i);
         }
         for (slab_owner &owner : owners) owner.pending = nullptr;
         hak_registry_set(ss->base, SLABS_PER_SUPERSLAB, WORD_UNUSED);
@@ -144,7 +143,7 @@ class State {
         FUZZ_CHECK(s->out == out + remote);
         FUZZ_CHECK(hak_slab_count_free(s) == model.blocks.size() - out);
         for (size_t b = 0; b < model.blocks.size(); b++) {
-            bool here = (ss->free_bits[i][b / 64] >> b % 64 & 1) != 0;
+            bool here = (*superslab_free_word(ss, i, b / 64) >> b % 64 & 1) != 0;
             FUZZ_CHECK(here == (model.blocks[b] == kHere));
         }
     }

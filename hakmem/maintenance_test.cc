@@ -56,7 +56,7 @@ TEST(Maintenance, AnErrorHandlerMayAllocate) {
     /* The other test's thread runs still, and must not come in between. */
     hak_shared_pool_lock();
     EXPECT_EQ(hak_slab_give_remote(block), SLAB_OK);
-    slab_superslab(slab)->free_bits[slab->index][w] |= bit;
+    *superslab_free_word(slab_superslab(slab), slab->index, w) |= bit;
     hak_shared_pool_unlock();
     hak_options.maintenance = 1;
     hak_options.maintenance_ms = 100;

@@ -74,18 +74,19 @@ static HAK_NOINLINE void *realloc_slow(void *block, size_t size) {
     return move(block, bytes, size);
 }
 
-/* The block of class `c`, which begins where one does, is the program's: neither marked nor in its
- * slab. The slab's bits tell where the mark was written over, or never was one. */
-HAK_INLINE bool is_live(const void *block, unsigned c, bool run) {
-    if (!HAK_CHECKS) return true;
+/* A block of a slab, of one unit or of more, begins there and is the program's: neither marked nor
+ * in its slab. The slab's bits tell where the mark was written over, or never was one. Without a
+ * branch on what random sizes change. */
+HAK_INLINE bool is_live(uintptr_t entry, const void *block, const struct size_class *sc) {
+    const struct superslab *ss = registry_entry_record(entry, block);
+    size_t offset = (uintptr_t)block & (SUPERSLAB_BYTES - 1);
+    size_t head = load_relaxed(&ss->heads[offset >> SLAB_SHIFT]);
+    offset -= head << SLAB_SHIFT;
+    size_t index = offset * sc->reciprocal >> 40;
+    if (HAK_UNLIKELY(index * sc->block_bytes != offset || index >= sc->capacity)) return false;
     if (HAK_UNLIKELY(block_may_be_marked(block))) return false;
-    const struct superslab *ss = registry_record_of_slab(block);
-    size_t unit = (uintptr_t)block >> SLAB_SHIFT & (SLABS_PER_SUPERSLAB - 1);
-    size_t head = run ? load_relaxed(&ss->slabs[unit].head) : unit;
-    size_t offset = ((uintptr_t)block & (SLAB_BYTES - 1)) + (unit - head) * SLAB_BYTES;
-    uint32_t index = size_class_index(c, offset);
-    uint64_t free = load_relaxed(&ss->free_bits[head][index / 64]) |
-                    load_relaxed(&ss->remote_bits[head][index / 64]);
+    uint64_t free = load_relaxed(superslab_free_word(ss, head, index / 64)) |
+                    load_relaxed(superslab_remote_word(ss, head, index / 64));
     return (free >> index % 64 & 1) == 0;
 }
 
@@ -101,31 +102,16 @@ HAK_INLINE void *resize(void *block, size_t bytes, size_t size) {
     return block;
 }
 
-/* A block of a slab of several units. */
-static HAK_NOINLINE void *realloc_in_run(const struct lists *lists, void *block, uint32_t word,
-                                         size_t size) {
-    unsigned c = word_class(word);
-    bool starts = !HAK_CHECKS || starts_medium(&lists->of[c], block, word);
-    if (HAK_UNLIKELY(!starts || !is_live(block, c, true))) return realloc_slow(block, size);
-    return resize(block, hak_size_class[c].block_bytes, size);
-}
-
-/* A block of a slab of one unit first. What looks like a mistake, or has no lists to ask, is looked
- * at in realloc_slow. */
+/* A slab's block first. What looks like a mistake, or has no lists to ask, is looked at in
+ * realloc_slow. */
 void *hak_realloc(void *block, size_t size) {
-    struct lists *lists = hak_front.lists;
-    uint32_t word = registry_word(block);
-    if (HAK_UNLIKELY(word >= lists->end)) {
-        bool run = (word & (WORD_LARGE | WORD_RUN | WORD_CHECKED)) == WORD_RUN && lists->end != 0;
-        return run ? realloc_in_run(lists, block, word, size) : realloc_slow(block, size);
-    }
-    const struct list_pair *list = (struct list_pair *)((char *)&lists->none + word);
-    if (HAK_UNLIKELY(HAK_CHECKS ? !starts_block(list, block) : word == 0)) {
-        return realloc_slow(block, size);
-    }
-    unsigned c = word_class(word);
-    if (HAK_UNLIKELY(!is_live(block, c, false))) return realloc_slow(block, size);
-    return resize(block, hak_size_class[c].block_bytes, size);
+    uintptr_t entry = registry_entry(block);
+    if (HAK_UNLIKELY(entry == 0 || hak_front.lists->end == 0)) return realloc_slow(block, size);
+    uint32_t word = registry_entry_word(entry, block);
+    if (HAK_UNLIKELY(word - 1 >= WORD_CHECKED - 1)) return realloc_slow(block, size);
+    const struct size_class *sc = word_size_class(word);
+    if (HAK_CHECKS && HAK_UNLIKELY(!is_live(entry, block, sc))) return realloc_slow(block, size);
+    return resize(block, sc->block_bytes, size);
 }
 
 void *hak_reallocarray(void *block, size_t count, size_t size) {

@@ -3,6 +3,7 @@
 
 SLAB = 64 << 10
 SLAB_BLOCKS_MAX = 4096
+LINE = 64
 SPANS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16)
 SPAN_BLOCKS_MIN = 4
 RUN_BLOCKS_MAX = 128 << 10  # larger blocks have a run of slabs each
@@ -48,9 +49,9 @@ def main():
     print("/* Made by tools/size_classes.py; size_class_test recomputes every row. */")
     print('#include "hakmem/size_class/size_class.h"\n')
     print("/* clang-format off */")
-    print("const struct size_class hak_size_class[CLASSES] = {")
+    print("const struct size_class hak_size_class[LISTS] = {")
     print("    /* block bytes, capacity, span, reciprocal */")
-    for size in sizes:
+    for size in sizes + [s for s in sizes if s < LINE]:
         span = span_of(size)
         capacity = min(span * SLAB // size, SLAB_BLOCKS_MAX)
         print(f"    {{{size}, {capacity}, {span}, {-(-(1 << 40) // size)}ull}},")

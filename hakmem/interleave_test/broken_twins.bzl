@@ -14,17 +14,17 @@ TWINS = {
     },
     "remote_bit_set_in_two_steps": {
         "source": "//hakmem/slab:slab.c",
-        "find": "    doubled = fetch_or_acq_rel(&remote_bits(slab)[w], bits) & bits;",
-        "put": """    uint64_t before = load_relaxed(&remote_bits(slab)[w]);
-    store_relaxed(&remote_bits(slab)[w], before | bits);
+        "find": "    doubled = fetch_or_acq_rel(remote_word(slab, w), bits) & bits;",
+        "put": """    uint64_t before = load_relaxed(remote_word(slab, w));
+    store_relaxed(remote_word(slab, w), before | bits);
     doubled = before & bits;""",
         "scenario": "RemoteFree.IsCollectedOnceWhileTheOwnerHandsOut",
     },
     "remote_bits_taken_in_two_steps": {
         "source": "//hakmem/slab:slab.c",
-        "find": "        uint64_t bits = exchange_acq_rel(&remote[w], (uint64_t)0);",
-        "put": """        uint64_t bits = load_relaxed(&remote[w]);
-        store_relaxed(&remote[w], (uint64_t)0);
+        "find": "        uint64_t bits = exchange_acq_rel(remote, (uint64_t)0);",
+        "put": """        uint64_t bits = load_relaxed(remote);
+        store_relaxed(remote, (uint64_t)0);
 """,
         "scenario": "RemoteFree.IsCollectedOnceWhileTheOwnerHandsOut",
     },

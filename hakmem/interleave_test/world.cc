@@ -101,11 +101,10 @@ namespace {
 
 void CheckSlab(const superslab *ss, const slab *s) {
     uint64_t here = 0;
-    const uint64_t *free_bits = ss->free_bits[s->index];
     for (unsigned w = 0; w < BITMAP_WORDS; w++) {
-        REQUIRE(ss->remote_bits[s->index][w] == 0);
+        REQUIRE(*superslab_remote_word(ss, s->index, w) == 0);
         if (w >= (s->capacity + 63u) / 64) continue;
-        here += static_cast<unsigned>(__builtin_popcountll(free_bits[w]));
+        here += static_cast<unsigned>(__builtin_popcountll(*superslab_free_word(ss, s->index, w)));
     }
     REQUIRE(s->pending == 0);
     REQUIRE(s->capacity == hak_size_class[s->class_index].capacity);
@@ -115,13 +114,13 @@ void CheckSlab(const superslab *ss, const slab *s) {
         size_t offset = static_cast<size_t>(h.block - slab_base(s));
         if (h.block < slab_base(s) || offset >= s->span * SLAB_BYTES) continue;
         uint32_t index = size_class_index(s->class_index, offset);
-        REQUIRE((free_bits[index / 64] >> index % 64 & 1) == 0);
+        REQUIRE((*superslab_free_word(ss, s->index, index / 64) >> index % 64 & 1) == 0);
     }
     uint32_t checked = s->checked ? WORD_CHECKED : 0;
     for (unsigned i = 0; i < s->span; i++) {
         REQUIRE(registry_word(slab_base(s) + i * SLAB_BYTES) ==
                 (hak_slab_word(s->class_index, i) | checked));
-        REQUIRE(ss->slabs[s->index + i].head == s->index);
+        REQUIRE(ss->heads[s->index + i] == s->index);
     }
 }
 

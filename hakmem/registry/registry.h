@@ -34,6 +34,10 @@
 /* With a slab's word: no hot path takes it for one, and the slab's bits say what is free. */
 #define WORD_CHECKED (1u << 29)
 
+#ifndef __cplusplus
+_Static_assert(2 * sizeof(struct size_class) == 1 << WORD_SCALE, "word_size_class halves words");
+#endif
+
 struct leaf {
     uint32_t words[LEAF_WORDS];
     void *records[LEAF_RECORDS]; /* superslab records */
@@ -67,6 +71,11 @@ HAK_INLINE uint32_t word_class(uint32_t word) {
     uint32_t list = ((word & 0xffff) - (1u << WORD_SCALE)) >> WORD_SCALE;
     return list < CLASSES ? list : list - CLASSES;
 }
+/* The list's row of hak_size_class, of a slab's word: rows are half as long as words count. */
+HAK_INLINE const struct size_class *word_size_class(uint32_t word) {
+    const char *rows = (const char *)hak_size_class;
+    return (const struct size_class *)(rows + (word & 0xffff) / 2 - sizeof(struct size_class));
+}
 HAK_INLINE bool word_is_checked(uint32_t word) { return (word & WORD_CHECKED) != 0; }
 /* Of a unit of a run: where its first block begins, bytes, and how many begin. */
 HAK_INLINE uint32_t word_first(uint32_t word) {
@@ -76,22 +85,30 @@ HAK_INLINE uint32_t word_count(uint32_t word) { return word >> WORD_COUNT_SHIFT 
 HAK_INLINE bool word_is_large(uint32_t word) { return (word & WORD_LARGE) != 0; }
 HAK_INLINE uint32_t word_large_id(uint32_t word) { return word & ~WORD_LARGE; }
 
+/* The top's entry of any pointer value; 0: there is none. */
+HAK_INLINE uintptr_t registry_entry(const void *address) {
+    uintptr_t top = (uintptr_t)address >> LEAF_SHIFT;
+    /* Relaxed: a leaf is zero-filled by the kernel before its address is stored. */
+    return HAK_LIKELY(top < TOP_ENTRIES) ? load_relaxed(&hak_registry_top[top]) : 0;
+}
+
+HAK_INLINE uint32_t registry_entry_word(uintptr_t entry, const void *address) {
+    uintptr_t a = (uintptr_t)address;
+    /* Relaxed: what the word says about a block reached this thread together with its address. */
+    return load_relaxed((uint32_t *)(entry + (a >> SLAB_SHIFT) * sizeof(uint32_t)));
+}
+
 /* The word for any pointer value; 0 when it is not ours. */
 HAK_INLINE uint32_t registry_word(const void *address) {
-    uintptr_t a = (uintptr_t)address, top = a >> LEAF_SHIFT;
-    if (HAK_UNLIKELY(top >= TOP_ENTRIES)) return 0;
-    /* Relaxed: a leaf is zero-filled by the kernel before its address is stored, and what the
-     * word says about a block reached this thread together with the block's address. */
-    uintptr_t biased = load_relaxed(&hak_registry_top[top]);
-    if (HAK_UNLIKELY(biased == 0)) return 0;
-    return load_relaxed((uint32_t *)(biased + (a >> SLAB_SHIFT) * sizeof(uint32_t)));
+    uintptr_t entry = registry_entry(address);
+    return HAK_LIKELY(entry != 0) ? registry_entry_word(entry, address) : 0;
 }
 
 /* The record of the superslab around an address in it. */
-HAK_INLINE void *registry_record_of_slab(const void *address) {
+HAK_INLINE void *registry_entry_record(uintptr_t entry, const void *address) {
     uintptr_t a = (uintptr_t)address, top = a >> LEAF_SHIFT;
     uintptr_t bias = (top << (LEAF_SHIFT - SLAB_SHIFT)) * sizeof(uint32_t);
-    struct leaf *leaf = (struct leaf *)(load_relaxed(&hak_registry_top[top]) + bias);
+    struct leaf *leaf = (struct leaf *)(entry + bias);
     /* Acquire pairs with hak_registry_set_record: the record's contents are seen. */
     return load_acquire(&leaf->records[(a >> SUPERSLAB_SHIFT) & (LEAF_RECORDS - 1)]);
 }

@@ -299,7 +299,8 @@ TEST(PoolCorners, CountsAndBitsThatDisagreeAreSeen) {
         slab *s = hak_shared_pool_take(kSmall, &owner, false);
         take_blocks(s, 64 + 10);
         superslab *ss = slab_superslab(s);
-        uint64_t *free = ss->free_bits[s->index], *remote = ss->remote_bits[s->index];
+        uint64_t *free = superslab_free_word(ss, s->index, 0);
+        uint64_t *remote = superslab_remote_word(ss, s->index, 0);
         auto is_seen = [](auto &field, auto value) {
             auto before = field;
             field = value;
@@ -312,7 +313,7 @@ TEST(PoolCorners, CountsAndBitsThatDisagreeAreSeen) {
         is_seen(free[1], free[1] | 1);
         is_seen(free[1], free[1] & (free[1] - 1));
         is_seen(remote[1], free[1]);
-        is_seen(s->head, 3);
+        is_seen(ss->heads[s->index], 3);
         is_seen(ss->used, ss->used | 1u << 7);
         is_seen(ss->resident, 0u);
         is_seen(ss->run, 1);

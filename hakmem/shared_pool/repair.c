@@ -16,9 +16,8 @@ void hak_shared_pool_orphan_all(struct slab_owner *owner) {
             /* Counted from the bits; remote ones count as out until they are collected. */
             slab->out = slab->capacity;
             slab->low = 0;
-            uint64_t *bits = ss->free_bits[i];
             for (unsigned w = 0; w < (slab->capacity + 63u) / 64; w++) {
-                slab->out = (uint16_t)(slab->out - popcount(bits[w]));
+                slab->out = (uint16_t)(slab->out - popcount(*superslab_free_word(ss, i, w)));
             }
             /* Its words may be half changed. */
             if (slab->checked) hak_slab_set_checked(slab);
@@ -47,7 +46,8 @@ static void repair_superslab(struct superslab *ss) {
     for (unsigned i = 0; i < SLABS_PER_SUPERSLAB; i++) {
         struct slab *slab = &ss->slabs[i];
         uint64_t any = 0;
-        for (unsigned w = 0; w < (slab->capacity + 63u) / 64; w++) any |= ss->remote_bits[i][w];
+        for (unsigned w = 0; w < (slab->capacity + 63u) / 64; w++)
+            any |= *superslab_remote_word(ss, i, w);
         if (any == 0) continue;
         slab->pending = 1;
         hak_slab_push_pending(slab);

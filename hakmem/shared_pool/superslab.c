@@ -134,7 +134,7 @@ static struct superslab *take_record(struct superslabs *all) {
     if (ss == NULL) return NULL;
     for (unsigned i = 0; i < SLABS_PER_SUPERSLAB; i++) {
         ss->slabs[i].index = (uint8_t)i;
-        ss->slabs[i].head = (uint8_t)i;
+        ss->heads[i] = (uint8_t)i;
         list_init(&ss->slabs[i].owned);
         list_init(&ss->slabs[i].listed);
     }

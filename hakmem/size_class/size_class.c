@@ -2,7 +2,7 @@
 #include "hakmem/size_class/size_class.h"
 
 /* clang-format off */
-const struct size_class hak_size_class[CLASSES] = {
+const struct size_class hak_size_class[LISTS] = {
     /* block bytes, capacity, span, reciprocal */
     {16, 4096, 1, 68719476736ull},
     {32, 2048, 1, 34359738368ull},
@@ -92,6 +92,9 @@ const struct size_class hak_size_class[CLASSES] = {
     {786432, 1, 12, 1398102ull},
     {917504, 1, 14, 1198373ull},
     {1048576, 1, 16, 1048576ull},
+    {16, 4096, 1, 68719476736ull},
+    {32, 2048, 1, 34359738368ull},
+    {48, 1365, 1, 22906492246ull},
 };
 
 const uint8_t hak_class_small[SMALL_MAX + 1] = {

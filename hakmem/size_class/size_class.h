@@ -36,8 +36,9 @@ struct size_class {
 #ifdef __cplusplus
 extern "C" {
 #endif
-/* Indexed by class. Exact for every offset in a slab: off * reciprocal >> 40 == off / bytes. */
-extern const struct size_class hak_size_class[CLASSES];
+/* Indexed by list, and so by class. Exact for every offset in a slab:
+ * off * reciprocal >> 40 == off / bytes. */
+extern const struct size_class hak_size_class[LISTS];
 /* Classes times 8, indexed by the size itself: so the hot path need not round it up first, and the
  * processor's addressing does what is left to scale. */
 extern const uint8_t hak_class_small[SMALL_MAX + 1];

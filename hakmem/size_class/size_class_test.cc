@@ -46,6 +46,16 @@ TEST(SizeClass, ASlabHoldsItsBlocks) {
     }
 }
 
+TEST(SizeClass, ListsOfSharedLinesHaveTheRowsOfTheirClasses) {
+    for (unsigned i = CLASSES; i < LISTS; i++) {
+        const size_class &list = hak_size_class[i], &sc = hak_size_class[i - CLASSES];
+        EXPECT_EQ(list.block_bytes, sc.block_bytes) << i;
+        EXPECT_EQ(list.capacity, sc.capacity) << i;
+        EXPECT_EQ(list.span, sc.span) << i;
+        EXPECT_EQ(list.reciprocal, sc.reciprocal) << i;
+    }
+}
+
 TEST(SizeClass, ReciprocalsAreTheCeilingOf2To40) {
     for (unsigned c = 0; c < CLASSES; c++) {
         uint64_t bytes = hak_size_class[c].block_bytes;

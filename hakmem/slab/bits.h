@@ -4,12 +4,12 @@
 
 #include "hakmem/slab/slab.h"
 
-HAK_INLINE uint64_t *free_bits(const struct slab *slab) {
-    return slab_superslab(slab)->free_bits[slab->index];
+HAK_INLINE uint64_t *free_word(const struct slab *slab, size_t w) {
+    return superslab_free_word(slab_superslab(slab), slab->index, w);
 }
 
-HAK_INLINE uint64_t *remote_bits(const struct slab *slab) {
-    return slab_superslab(slab)->remote_bits[slab->index];
+HAK_INLINE uint64_t *remote_word(const struct slab *slab, size_t w) {
+    return superslab_remote_word(slab_superslab(slab), slab->index, w);
 }
 
 HAK_INLINE unsigned words_of(const struct slab *slab) {

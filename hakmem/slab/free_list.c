@@ -28,10 +28,9 @@ static bool is_inside(const struct slab *slab, const void *address) {
 static void *give_bits(struct slab *slab, void *head, size_t *count, uint64_t cookie,
                        enum slab_result *result) {
     char *base = slab_base(slab);
-    uint64_t *local = free_bits(slab), *remote = remote_bits(slab);
     uint64_t reciprocal = hak_size_class[slab->class_index].reciprocal;
     size_t block_bytes = hak_size_class[slab->class_index].block_bytes, at = slab->low, low = at;
-    uint64_t here = load_relaxed(&local[at]), there = load_relaxed(&remote[at]);
+    uint64_t here = load_relaxed(free_word(slab, at)), there = load_relaxed(remote_word(slab, at));
     unsigned given = 0, capacity = slab->capacity;
     *result = SLAB_OK;
     for (; is_inside(slab, head); given++) {
@@ -42,10 +41,10 @@ static void *give_bits(struct slab *slab, void *head, size_t *count, uint64_t co
             break;
         }
         if (index / 64 != at) {
-            store_relaxed(&local[at], here);
+            store_relaxed(free_word(slab, at), here);
             at = index / 64;
-            here = load_relaxed(&local[at]);
-            there = load_relaxed(&remote[at]);
+            here = load_relaxed(free_word(slab, at));
+            there = load_relaxed(remote_word(slab, at));
             if (at < low) low = at;
         }
         if (HAK_UNLIKELY(((here | there) & bit) != 0)) {
@@ -59,7 +58,7 @@ static void *give_bits(struct slab *slab, void *head, size_t *count, uint64_t co
         here |= bit;
         head = block_next(head);
     }
-    store_relaxed(&local[at], here);
+    store_relaxed(free_word(slab, at), here);
     slab->low = (uint8_t)low;
     store_relaxed(&slab->out, (uint16_t)(slab->out - given));
     *count += given;
@@ -77,7 +76,7 @@ static void *settle(struct slab *slab, enum slab_result *result) {
     /* A list that was tampered with may not have been as long as it said. */
     unsigned out = slab->capacity;
     for (unsigned w = 0; w < words_of(slab); w++) {
-        out -= popcount(load_relaxed(&free_bits(slab)[w]));
+        out -= popcount(load_relaxed(free_word(slab, w)));
     }
     store_relaxed(&slab->out, (uint16_t)out);
     if (*result == SLAB_OK && head != LIST_END) *result = SLAB_CORRUPTED; /* it led elsewhere */
@@ -178,7 +177,7 @@ bool hak_slab_list_agrees(const struct slab *slab) {
         if (!is_inside(slab, block)) return false;
         size_t i = (size_t)(block - slab_base(slab)) / bytes;
         if (slab_base(slab) + i * bytes != block) return false;
-        if ((load_relaxed(&free_bits(slab)[i / 64]) >> i % 64 & 1) != 0) return false;
+        if ((load_relaxed(free_word(slab, i / 64)) >> i % 64 & 1) != 0) return false;
     }
     return block == LIST_END;
 }

@@ -262,7 +262,7 @@ TEST_F(FreeList, OneThatAnotherThreadFreedAsWellIsFound) {
         unsigned w;
         uint64_t bit;
         ASSERT_EQ(hak_slab_find(s_, blocks[0], &w, &bit), SLAB_OK);
-        ss_->remote_bits[0][w] |= bit; /* as if both had found it live */
+        *superslab_remote_word(ss_, 0, w) |= bit; /* as if both had found it live */
         hak_slab_collect(s_);
         EXPECT_LE(s_->out, 2);
         EXPECT_TRUE(hak_slab_agrees(s_));

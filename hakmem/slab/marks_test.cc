@@ -103,8 +103,8 @@ TEST_F(Marks, ABlockThatCameBackTwiceCountsOnce) {
         unsigned w;
         uint64_t bit;
         ASSERT_EQ(hak_slab_find(s, blocks[1], &w, &bit), SLAB_OK);
-        ss_->remote_bits[0][w] |= bit;
-        ss_->free_bits[0][w] |= bit; /* as if both had found it live */
+        *superslab_remote_word(ss_, 0, w) |= bit;
+        *superslab_free_word(ss_, 0, w) |= bit; /* as if both had found it live */
         s->out--;
         EXPECT_EQ(hak_slab_collect(s), 0u);
         EXPECT_EQ(s->out, 2);

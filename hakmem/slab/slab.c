@@ -16,7 +16,7 @@ struct slab *hak_slab_of(const void *address) {
     struct superslab *ss = hak_registry_record(address);
     if (ss == NULL) return NULL;
     size_t index = ((uintptr_t)address >> SLAB_SHIFT) & (SLABS_PER_SUPERSLAB - 1);
-    size_t head = load_relaxed(&ss->slabs[index].head);
+    size_t head = load_relaxed(&ss->heads[index]);
     struct slab *slab = &ss->slabs[head];
     /* A unit in no use may still name the head of a longer run that it was in. */
     return index - head < load_relaxed(&slab->span) ? slab : NULL;
@@ -38,7 +38,7 @@ const struct slab *hak_slab_last_of(const void *address) {
     struct superslab *ss = hak_registry_record(address);
     if (ss == NULL) return NULL;
     size_t index = ((uintptr_t)address >> SLAB_SHIFT) & (SLABS_PER_SUPERSLAB - 1);
-    return &ss->slabs[load_relaxed(&ss->slabs[index].head)];
+    return &ss->slabs[load_relaxed(&ss->heads[index])];
 }
 
 static void set_words(struct slab *slab, unsigned c, uint32_t flag) {
@@ -51,7 +51,7 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
     const struct size_class *sc = &hak_size_class[c];
     struct superslab *ss = slab_superslab(slab);
     for (unsigned i = 0; i < sc->span; i++) {
-        store_relaxed(&ss->slabs[slab->index + i].head, slab->index);
+        store_relaxed(&ss->heads[slab->index + i], slab->index);
     }
     store_relaxed(&slab->class_index, (uint8_t)c);
     store_relaxed(&slab->capacity, sc->capacity);
@@ -64,11 +64,10 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
     slab->purged_out = UINT16_MAX;
     list_init(&slab->owned);
     list_init(&slab->listed);
-    uint64_t *bits = free_bits(slab);
     unsigned words = words_of(slab);
-    for (unsigned w = 0; w < words; w++) store_relaxed(&bits[w], UINT64_MAX);
+    for (unsigned w = 0; w < words; w++) store_relaxed(free_word(slab, w), UINT64_MAX);
     if (sc->capacity % 64 != 0) {
-        store_relaxed(&bits[words - 1], ((uint64_t)1 << sc->capacity % 64) - 1);
+        store_relaxed(free_word(slab, words - 1), ((uint64_t)1 << sc->capacity % 64) - 1);
     }
     hak_slab_set_owner(slab, owner);
     set_words(slab, c, 0);
@@ -100,26 +99,25 @@ void hak_slab_uncarve(struct slab *slab) {
 }
 
 /* No block of [first, end) is outside. */
-static bool all_free(const uint64_t *bits, size_t first, size_t end) {
+static bool all_free(const struct slab *slab, size_t first, size_t end) {
     for (size_t i = first; i < end;) {
         unsigned shift = (unsigned)i % 64;
         size_t n = end - i < 64u - shift ? end - i : 64u - shift;
         uint64_t mask = (n == 64 ? UINT64_MAX : ((uint64_t)1 << n) - 1) << shift;
-        if ((load_relaxed(&bits[i / 64]) & mask) != mask) return false;
+        if ((load_relaxed(free_word(slab, i / 64)) & mask) != mask) return false;
         i += n;
     }
     return true;
 }
 
 size_t hak_slab_free_pages(const struct slab *slab, size_t offset, size_t page, size_t *bytes) {
-    const uint64_t *bits = free_bits(slab);
     size_t block_bytes = hak_size_class[slab->class_index].block_bytes, capacity = slab->capacity;
     size_t end = (size_t)slab->span * SLAB_BYTES, start = 0;
     *bytes = 0;
     for (offset = align_up(offset, page); offset < end; offset += page) {
         size_t first = offset / block_bytes, last = (offset + page - 1) / block_bytes + 1;
         if (last > capacity) last = capacity;
-        if (all_free(bits, first, last)) {
+        if (all_free(slab, first, last)) {
             if (*bytes == 0) start = offset;
             *bytes += page;
         } else if (*bytes != 0) {
@@ -136,10 +134,9 @@ void hak_slab_set_checked(struct slab *slab) {
 
 void hak_slab_keep_marks(struct slab *slab) {
     char *block = slab_base(slab);
-    const uint64_t *bits = free_bits(slab);
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
     for (unsigned i = 0; i < slab->high; i++, block += bytes) {
-        bool free = (load_relaxed(&bits[i / 64]) >> i % 64 & 1) != 0;
+        bool free = (load_relaxed(free_word(slab, i / 64)) >> i % 64 & 1) != 0;
         if (free && block_read_mark(block) == 0) return;
     }
     set_words(slab, slab->class_index, 0);
@@ -148,10 +145,9 @@ void hak_slab_keep_marks(struct slab *slab) {
 
 void hak_slab_restore_marks(struct slab *slab, uint64_t cookie) {
     char *block = slab_base(slab);
-    const uint64_t *bits = free_bits(slab);
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
     for (unsigned i = 0; i < slab->high; i++, block += bytes) {
-        if ((load_relaxed(&bits[i / 64]) >> i % 64 & 1) == 0) continue;
+        if ((load_relaxed(free_word(slab, i / 64)) >> i % 64 & 1) == 0) continue;
         /* What is not zero did not go with its page, or was written to since: that is found when
          * the block goes out. */
         bool gone = block_next(block) == NULL && block_read_mark(block) == 0;
@@ -178,7 +174,6 @@ HAK_COLD void hak_slab_report_doubled(const struct slab *slab, const void *block
 }
 
 unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t cookie) {
-    uint64_t *bits = free_bits(slab);
     char *base = slab_base(slab);
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
     void *listed = LIST_END;
@@ -191,7 +186,7 @@ unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t c
         HAK_CHECKS && cookie != 0 && slab->epoch == epoch && !slab->checked ? slab->high : 0;
     void *before = NULL;
     for (; w < words && taken < want; w++) {
-        uint64_t word = load_relaxed(&bits[w]);
+        uint64_t word = load_relaxed(free_word(slab, w));
         while (word != 0 && taken < want) {
             unsigned bit = (unsigned)__builtin_ctzll(word);
             word &= word - 1;
@@ -210,7 +205,7 @@ unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t c
             before = block;
             taken++;
         }
-        store_relaxed(&bits[w], word);
+        store_relaxed(free_word(slab, w), word);
         if (word != 0) break;
     }
     if (before != NULL) block_link(before, listed, cookie);
@@ -232,7 +227,6 @@ static void mark_rest(struct slab *slab, uint64_t cookie) {
 unsigned hak_slab_take_random(struct slab *slab, unsigned want, void **head, uint64_t cookie,
                               uint64_t *state) {
     hak_slab_settle(slab);
-    uint64_t *bits = free_bits(slab);
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
     unsigned words = words_of(slab), left = slab->capacity - slab->out, taken = 0, dropped = 0;
     bool marked = HAK_CHECKS && cookie != 0 && slab->epoch == epoch && !slab->checked;
@@ -243,7 +237,7 @@ unsigned hak_slab_take_random(struct slab *slab, unsigned want, void **head, uin
     unsigned first = random_below(*state, slab->capacity), w = first / 64;
     uint64_t here = UINT64_MAX << first % 64; /* of the first word, what lies below comes last */
     for (; taken < want && taken + dropped < left; here = UINT64_MAX) {
-        uint64_t word = load_relaxed(&bits[w]), rest = word & here;
+        uint64_t word = load_relaxed(free_word(slab, w)), rest = word & here;
         while (rest != 0 && taken < want) {
             unsigned bit = (unsigned)__builtin_ctzll(rest);
             rest &= rest - 1;
@@ -262,7 +256,7 @@ unsigned hak_slab_take_random(struct slab *slab, unsigned want, void **head, uin
             last = block;
             taken++;
         }
-        store_relaxed(&bits[w], word);
+        store_relaxed(free_word(slab, w), word);
         w = w + 1 == words ? 0 : w + 1;
     }
     if (last != NULL) block_link(last, LIST_END, cookie);
@@ -285,7 +279,7 @@ enum slab_result hak_slab_find(const struct slab *slab, const void *block, unsig
 bool hak_slab_has(const struct slab *slab, unsigned w, uint64_t bit) {
     /* A block that the program holds was handed out by clearing its bit, before its address came
      * to the thread that asks. */
-    return ((load_relaxed(&free_bits(slab)[w]) | load_relaxed(&remote_bits(slab)[w])) & bit) != 0;
+    return ((load_relaxed(free_word(slab, w)) | load_relaxed(remote_word(slab, w))) & bit) != 0;
 }
 
 enum slab_result hak_slab_give(struct slab *slab, void *block) {
@@ -293,7 +287,7 @@ enum slab_result hak_slab_give(struct slab *slab, void *block) {
     uint64_t bit;
     if (hak_slab_find(slab, block, &w, &bit) != SLAB_OK) return SLAB_INTERIOR;
     if (hak_slab_has(slab, w, bit)) return SLAB_DOUBLE_FREE;
-    uint64_t *word = &free_bits(slab)[w];
+    uint64_t *word = free_word(slab, w);
     store_relaxed(word, load_relaxed(word) | bit);
     if (w < slab->low) slab->low = (uint8_t)w;
     store_relaxed(&slab->out, (uint16_t)(slab->out - 1));
@@ -304,11 +298,11 @@ uint64_t hak_slab_give_remote_bits(struct slab *slab, unsigned w, uint64_t bits)
     /* A free bit is only ever cleared by the owner for a block it hands out: seen set, the block
      * is not the program's to free. Seen clear, it may be stale, and the owner's collection
      * finds the double bit. */
-    uint64_t doubled = load_relaxed(&free_bits(slab)[w]) & bits;
+    uint64_t doubled = load_relaxed(free_word(slab, w)) & bits;
     if (HAK_UNLIKELY(doubled != 0)) return doubled;
     /* Release: this thread's writes to the blocks come before the owner's next use of them, which
      * follows the acquiring exchange in hak_slab_collect. */
-    doubled = fetch_or_acq_rel(&remote_bits(slab)[w], bits) & bits;
+    doubled = fetch_or_acq_rel(remote_word(slab, w), bits) & bits;
     /* The bits are set before the flag is tested; whoever pops the slab clears the flag before the
      * bits are taken: one of the two sees the other, as both read-modify-write `pending`. */
     if (exchange_acq_rel(&slab->pending, 1u) == 0) hak_slab_push_pending(slab);
@@ -348,8 +342,8 @@ void hak_slab_forward_pending(struct slab *slab) {
     /* Not in use: the note was about an earlier life. The flag goes first and the bits are read
      * after it, so that a free into a new life that found the flag set is not lost. */
     hak_slab_clear_pending(slab);
-    uint64_t *remote = remote_bits(slab), any = 0;
-    for (unsigned w = 0; w < BITMAP_WORDS; w++) any |= load_relaxed(&remote[w]);
+    uint64_t any = 0;
+    for (unsigned w = 0; w < BITMAP_WORDS; w++) any |= load_relaxed(remote_word(slab, w));
     if (any != 0 && exchange_acq_rel(&slab->pending, 1u) == 0) hak_slab_push_pending(slab);
 }
 
@@ -364,19 +358,19 @@ struct slab *hak_slab_close_pending(struct slab_owner *owner) {
 }
 
 unsigned hak_slab_collect(struct slab *slab) {
-    uint64_t *local = free_bits(slab), *remote = remote_bits(slab);
     unsigned words = words_of(slab), came = 0;
     for (unsigned w = 0; w < words; w++) {
-        if (load_relaxed(&remote[w]) == 0) continue;
-        uint64_t bits = exchange_acq_rel(&remote[w], (uint64_t)0);
-        uint64_t here = load_relaxed(&local[w]);
+        uint64_t *local = free_word(slab, w), *remote = remote_word(slab, w);
+        if (load_relaxed(remote) == 0) continue;
+        uint64_t bits = exchange_acq_rel(remote, (uint64_t)0);
+        uint64_t here = load_relaxed(local);
         if (HAK_UNLIKELY((here & bits) != 0)) {
             size_t index = w * 64 + (unsigned)__builtin_ctzll(here & bits);
             hak_slab_report_doubled(
                 slab, slab_base(slab) + index * hak_size_class[slab->class_index].block_bytes,
                 "two threads freed the block; look for two owners of one pointer");
         }
-        store_relaxed(&local[w], here | bits);
+        store_relaxed(local, here | bits);
         came += popcount(bits & ~here);
         if (w < slab->low) slab->low = (uint8_t)w;
     }
@@ -389,7 +383,7 @@ unsigned hak_slab_collect(struct slab *slab) {
 unsigned hak_slab_count_free(const struct slab *slab) {
     unsigned count = load_relaxed(&slab->free_listed);
     for (unsigned w = 0; w < words_of(slab); w++) {
-        count += popcount(load_relaxed(&free_bits(slab)[w]) | load_relaxed(&remote_bits(slab)[w]));
+        count += popcount(load_relaxed(free_word(slab, w)) | load_relaxed(remote_word(slab, w)));
     }
     return count;
 }
@@ -397,16 +391,16 @@ unsigned hak_slab_count_free(const struct slab *slab) {
 bool hak_slab_agrees(const struct slab *slab) {
     unsigned here = 0, words = words_of(slab), tail = slab->capacity % 64;
     for (unsigned w = 0; w < words; w++) {
-        uint64_t free = load_relaxed(&free_bits(slab)[w]);
+        uint64_t free = load_relaxed(free_word(slab, w));
         uint64_t valid = w == words - 1 && tail != 0 ? ((uint64_t)1 << tail) - 1 : UINT64_MAX;
-        if ((free & load_relaxed(&remote_bits(slab)[w])) != 0 || (free & ~valid) != 0) return false;
+        if ((free & load_relaxed(remote_word(slab, w))) != 0 || (free & ~valid) != 0) return false;
         if (w < slab->low && free != 0) return false;
         here += popcount(free);
     }
     for (unsigned i = 0; i < slab->span; i++) {
         uint32_t word = hak_slab_word(slab->class_index, i) | (slab->checked ? WORD_CHECKED : 0);
         if (registry_word(slab_base(slab) + i * SLAB_BYTES) != word) return false;
-        if (slab[i].head != slab->index) return false;
+        if (slab_superslab(slab)->heads[slab->index + i] != slab->index) return false;
     }
     return hak_slab_list_agrees(slab) && here + slab->free_listed + slab->out == slab->capacity;
 }

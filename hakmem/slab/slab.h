@@ -27,6 +27,7 @@
 #include "hakmem/size_class/size_class.h"
 
 #define BITMAP_WORDS (SLAB_BLOCKS_MAX / 64)
+#define WORDS_A_LINE 4
 
 struct slab;
 
@@ -53,7 +54,6 @@ struct slab {
     uint8_t class_index;
     uint8_t span;         /* 64 KiB units; 0: not in use */
     uint8_t index;        /* in the superslab; fixed */
-    uint8_t head;         /* index of the head of the run */
     uint8_t low;          /* no bitmap word below it has a free bit */
     bool orphan;          /* the shared pool owns it; under that one's lock */
     bool checked;         /* some free blocks lost their marks with their pages: its words say so */
@@ -72,6 +72,12 @@ struct slab {
     bool stocked;
 } __attribute__((aligned(64)));
 
+/* What is free of 256 blocks, and what other threads freed of them: one line of the cache. */
+struct slab_bits {
+    uint64_t free[WORDS_A_LINE];
+    uint64_t remote[WORDS_A_LINE];
+} __attribute__((aligned(64)));
+
 struct superslab {
     uint32_t used; /* bit i: slab i is carved or being purged */
     /* At no multiple of 8: what looks for leaks finds no pointer to the first block here. */
@@ -87,9 +93,11 @@ struct superslab {
     bool mapped;                 /* has address space */
     bool huge;                   /* the kernel is asked for huge pages there */
     int8_t node;                 /* memory node that its pages prefer; -1: none */
+    uint8_t heads[SLABS_PER_SUPERSLAB]; /* of unit i: index of the head of its run */
     struct slab slabs[SLABS_PER_SUPERSLAB];
-    uint64_t free_bits[SLABS_PER_SUPERSLAB][BITMAP_WORDS];
-    uint64_t remote_bits[SLABS_PER_SUPERSLAB][BITMAP_WORDS];
+    /* The first lines of all slabs, then the second ones: where blocks are 256 bytes and more no
+     * page but the first is ever touched. */
+    struct slab_bits bits[BITMAP_WORDS / WORDS_A_LINE][SLABS_PER_SUPERSLAB];
 };
 
 /* What giving a block back found. */
@@ -201,6 +209,14 @@ void hak_slab_check_invariant(const struct slab *slab);
 
 HAK_INLINE struct superslab *slab_superslab(const struct slab *slab) {
     return list_entry(slab - slab->index, struct superslab, slabs);
+}
+
+/* Word `w` of the bits of slab `index`. */
+HAK_INLINE uint64_t *superslab_free_word(const struct superslab *ss, size_t index, size_t w) {
+    return (uint64_t *)&ss->bits[w / WORDS_A_LINE][index].free[w % WORDS_A_LINE];
+}
+HAK_INLINE uint64_t *superslab_remote_word(const struct superslab *ss, size_t index, size_t w) {
+    return (uint64_t *)&ss->bits[w / WORDS_A_LINE][index].remote[w % WORDS_A_LINE];
 }
 
 HAK_INLINE char *slab_base(const struct slab *slab) {

@@ -17,7 +17,7 @@ superslab *make_superslab() {
     if (base == nullptr || ss == nullptr) return nullptr;
     if (!hak_registry_reserve(base, SUPERSLAB_BYTES)) return nullptr;
     for (unsigned i = 0; i < SLABS_PER_SUPERSLAB; i++) {
-        ss->slabs[i].index = ss->slabs[i].head = static_cast<uint8_t>(i);
+        ss->slabs[i].index = ss->heads[i] = static_cast<uint8_t>(i);
         list_init(&ss->slabs[i].owned);
         list_init(&ss->slabs[i].listed);
     }

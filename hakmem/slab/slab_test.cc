@@ -29,7 +29,7 @@ class Slab : public testing::Test {
         ss_ = static_cast<superslab *>(hak_os_meta_alloc(sizeof(superslab)));
         ASSERT_NE(ss_, nullptr);
         for (unsigned i = 0; i < SLABS_PER_SUPERSLAB; i++) {
-            ss_->slabs[i].index = ss_->slabs[i].head = static_cast<uint8_t>(i);
+            ss_->slabs[i].index = ss_->heads[i] = static_cast<uint8_t>(i);
             list_init(&ss_->slabs[i].owned);
             list_init(&ss_->slabs[i].listed);
         }
@@ -458,11 +458,11 @@ TEST_F(Slab, ANoteFindsBitsThatCameForTheNextLife) {
     EXPECT_EQ(hak_slab_collect(s), 1u);
     hak_slab_uncarve(s);
     EXPECT_EQ(hak_slab_take_pending(&owner_), s);
-    ss_->remote_bits[0][0] = 1; /* a free that found the flag set meanwhile */
+    *superslab_remote_word(ss_, 0, 0) = 1; /* a free that found the flag set meanwhile */
     hak_slab_forward_pending(s);
     EXPECT_EQ(s->pending, 1u);
     EXPECT_EQ(hak_slab_take_pending(&owner_), s);
-    ss_->remote_bits[0][0] = 0;
+    *superslab_remote_word(ss_, 0, 0) = 0;
 }
 
 TEST_F(Slab, ABlockThatComesBackTwiceAtOnceStopsTheProgram) {
@@ -470,7 +470,7 @@ TEST_F(Slab, ABlockThatComesBackTwiceAtOnceStopsTheProgram) {
     slab *s = carve(3);
     std::vector<char *> b = take(s, 70);
     EXPECT_EQ(hak_slab_give_remote(b[66]), SLAB_OK);
-    ss_->free_bits[0][1] |= uint64_t{1} << 2; /* the owner did not see the other's bit yet */
+    *superslab_free_word(ss_, 0, 1) |= 4; /* the owner did not see the other's bit yet */
     EXPECT_EXIT(hak_slab_collect(s), testing::KilledBySignal(SIGABRT),
                 "^hakmem: double free: block 0x[0-9a-f]+ \\(size class 64 bytes\\); two threads");
 }

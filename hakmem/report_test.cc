@@ -84,6 +84,12 @@ template <typename Body> void for_all_that_is_dead(Body body) {
              return std::memset(block, 0, 16);
          },
          "was freed before"},
+        {[] { /* at a unit's start, as the live one before it */
+              void *block = freed_block(128 * KiB);
+              hak_thread_idle();
+              return std::memset(block, 0, 16);
+         },
+         "was freed before"},
 #endif
         {[] {
              void *block = freed_block(2 * MiB);

@@ -69,6 +69,7 @@
 #define FRONT_BUSY_MS 125
 #define FRONT_SWEEP_MS 500
 #define FRONT_REST_SWEEPS 2
+#define FRONT_REST_MS (FRONT_REST_SWEEPS * FRONT_SWEEP_MS)
 /* What nobody wants any more goes back at most so often, in whatever thread looks at the clock. */
 #define TICK_MS 100
 /* Ticks in which a chain in transit must be wanted, or it goes back. */

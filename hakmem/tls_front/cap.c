@@ -199,6 +199,27 @@ bool hak_cap_calms(struct heap *heap, unsigned c) {
     return true;
 }
 
+void hak_caps_leave(struct heap *heap, uint64_t now) {
+    struct caps *caps = &heap->caps;
+    caps->ended_ms = now;
+    for (unsigned c = 0; c < CLASSES; c++) {
+        bool warm = heap->use[c].cold == 0 && !cap_is_unused(heap, c);
+        if (warm) caps->left_warm[c / 64] |= (uint64_t)1 << c % 64;
+    }
+}
+
+void hak_caps_inherit(struct heap *heap, uint64_t now) {
+    struct caps *caps = &heap->caps;
+    bool rests = now - caps->ended_ms >= FRONT_REST_MS;
+    for (unsigned w = 0; w < sizeof(caps->left_warm) / sizeof(uint64_t); w++) {
+        uint64_t warm = rests ? 0 : caps->left_warm[w];
+        for (; warm != 0; warm &= warm - 1) {
+            heap->use[w * 64 + (unsigned)__builtin_ctzll(warm)].cold = 0;
+        }
+        caps->left_warm[w] = 0;
+    }
+}
+
 /* Changes with every malloc and free of the class. */
 static uint32_t look(const struct list_pair *list) {
     uint32_t counts = (uint32_t)list->room * 8191u + list->popped;
@@ -209,7 +230,7 @@ bool hak_cap_rests(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
     struct list_use *use = &heap->use[c];
     /* Turns far apart make no class warm. */
-    if (use->cold > 0) use->cold = FRONT_COLD_TURNS;
+    if (use->cold > 0 || use->rested == FRONT_REST_SWEEPS) use->cold = FRONT_COLD_TURNS;
     use->frees = 0;
     if (use->rested == FRONT_REST_SWEEPS) return false;
     uint32_t seen = look(list) + look(list_freed(&heap->lists, c));

@@ -15,8 +15,13 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-/* For a new heap: every class is cold, and stays so when the heap is recycled. */
+/* For a new heap: every class is cold. */
 void hak_caps_init(struct heap *heap);
+/* A thread ends, or takes a heap over; `now`: clock_ms. What was warm is warm for the next thread,
+ * as a class would be for one thread, in FRONT_REST_MS: a generation that takes over the blocks of
+ * the one before need not warm up. */
+void hak_caps_leave(struct heap *heap, uint64_t now);
+void hak_caps_inherit(struct heap *heap, uint64_t now);
 /* In a forked child: `heap`, or NULL, is the only one left. */
 void hak_caps_recount(const struct heap *heap);
 /* Makes every class cold, whatever state its lists are in. */

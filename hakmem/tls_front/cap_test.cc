@@ -219,4 +219,53 @@ TEST_F(Caps, FallBackAsAClassDrainsOrRests) {
     });
 }
 
+/* A thread that used class 3 ends at 5,000; another class is touched once. */
+void end_warm(heap *heap) {
+    for (int i = 0; i < 2 * FRONT_COLD_TURNS; i++) {
+        hak_cap_flow(heap, 3, i % 2 == 0 ? FLOW_IN : FLOW_OUT);
+    }
+    cap_called(heap, 3);
+    cap_called(heap, 4);
+    hak_caps_leave(heap, 5'000);
+    hak_caps_forget(heap);
+    EXPECT_GT(heap->use[3].cold, 0);
+}
+
+TEST_F(Caps, WhatWasWarmIsSoForTheNextThread) {
+    in_a_thread([](heap *heap) {
+        end_warm(heap);
+        hak_caps_inherit(heap, 5'000 + FRONT_REST_MS - 1);
+        for (unsigned c = 0; c < CLASSES; c++) EXPECT_EQ(heap->use[c].cold == 0, c == 3) << c;
+        EXPECT_EQ(heap->lists.of[3].cap, 0) << "and holds nothing";
+        cap_called(heap, 3);
+        EXPECT_EQ(heap->lists.of[3].cap, 1);
+        hak_caps_forget(heap);
+        hak_caps_inherit(heap, 5'000);
+        EXPECT_GT(heap->use[3].cold, 0) << "for that one only";
+    });
+}
+
+TEST_F(Caps, WhatWasWarmLongAgoIsColdAgain) {
+    in_a_thread([](heap *heap) {
+        end_warm(heap);
+        hak_caps_inherit(heap, 5'000 + FRONT_REST_MS);
+        EXPECT_GT(heap->use[3].cold, 0);
+    });
+}
+
+TEST_F(Caps, WhatTheNextThreadDoesNotUseCools) {
+    in_a_thread([](heap *heap) {
+        end_warm(heap);
+        hak_caps_inherit(heap, 5'000);
+        hak_caps_leave(heap, 5'000);
+        hak_caps_forget(heap);
+        hak_caps_inherit(heap, 5'000);
+        EXPECT_GT(heap->use[3].cold, 0) << "it was not passed on unused";
+        end_warm(heap);
+        hak_caps_inherit(heap, 5'000);
+        EXPECT_FALSE(hak_cap_rests(heap, 3));
+        EXPECT_GT(heap->use[3].cold, 0) << "a sweep came by";
+    });
+}
+
 } // namespace

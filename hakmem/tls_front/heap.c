@@ -1,6 +1,7 @@
 /* Heaps: made for threads, recycled after them, taken apart in a forked child. */
 #include <string.h>
 
+#include "hakmem/base/clock.h"
 #include "hakmem/base/watch.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/shared_pool/shared_pool.h"
@@ -84,6 +85,7 @@ bool hak_front_start(void) {
         if (heap != NULL) {
             hak_heap_set_thread(heap);
             heap->in_use = true;
+            hak_caps_inherit(heap, clock_ms());
             door_enter(&heap->door);
             heap->lists.end = (LISTS + 1) << WORD_SCALE;
             heap->lists.cookie = heap->warm.owner.cookie = hak_heaps.cookie;
@@ -134,6 +136,7 @@ void hak_front_end(void) {
     if (!front_enter()) return;
     struct heap *heap = front->heap;
     if (heap != NULL) {
+        hak_caps_leave(heap, clock_ms());
         hak_front_flush();
         hak_warm_pool_release(&heap->warm);
         front->heap = NULL; /* and its lists stay hak_lists_none */

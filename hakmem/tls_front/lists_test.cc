@@ -332,7 +332,7 @@ TEST(Lists, WhereASlabsBlocksWereAllWrittenToAnotherServes) {
 
 TEST(Lists, AColdClassHasNoRoomHoweverMuchIsFreed) {
     std::thread([] {
-        ASSERT_TRUE(hak_front_start());
+        ASSERT_TRUE(start_cold());
         void *blocks[40];
         for (void *&b : blocks) b = allocate(kFour);
         for (void *b : blocks) {
@@ -386,7 +386,7 @@ void keep_an_empty_slab() {
 
 TEST(Lists, AFlushKeepsNoSlab) {
     std::thread([] {
-        ASSERT_TRUE(hak_front_start());
+        ASSERT_TRUE(start_cold());
         keep_an_empty_slab();
         flush();
         EXPECT_EQ(hak_front.heap->warm.empties, 0u);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "hakmem/shared_pool/shared_pool.h"
+#include "hakmem/tls_front/cap.h"
 #include "hakmem/tls_front/tls_front.h"
 
 constexpr unsigned kClass = 3; /* 64 bytes */
@@ -58,10 +59,17 @@ inline uint64_t bytes_out() {
     return s.live_bytes;
 }
 
+/* The thread's front, where every class is cold, whatever the thread before it did. */
+inline bool start_cold() {
+    if (!hak_front_start()) return false;
+    hak_caps_forget(hak_front.heap);
+    return true;
+}
+
 /* Each test runs in a thread of its own, which has a front from start to end. */
 template <typename Body> inline void in_a_thread(Body body) {
     std::thread([&] {
-        ASSERT_TRUE(hak_front_start());
+        ASSERT_TRUE(start_cold());
         body();
         hak_front_end();
     }).join();

@@ -87,7 +87,9 @@ struct caps {
     uint32_t looks;      /* since the last sweep */
     uint32_t pressure;   /* of the common bound, when this thread last looked */
     uint64_t swept_ms;   /* when it swept */
-    bool busy;           /* it came to its last sweep by looks, in less than FRONT_BUSY_MS */
+    uint64_t ended_ms;   /* when the heap's last thread ended, */
+    uint64_t left_warm[(CLASSES + 63) / 64]; /* and the classes that were warm there: bits */
+    bool busy; /* it came to its last sweep by looks, in less than FRONT_BUSY_MS */
 };
 
 /* What a thread has. Made at its first slow path, recycled after its end. */

@@ -272,6 +272,19 @@ TEST(TlsFront, AColdClassGivesAnothersBlockBackAtOnce) {
     EXPECT_EQ(bytes_out(), 0u);
 }
 
+TEST(TlsFront, AThreadFindsWarmWhatTheOneBeforeItUsed) {
+    in_a_thread([] { warm_up(kClass); });
+    std::thread([] {
+        ASSERT_TRUE(hak_front_start());
+        for (unsigned c = 0; c < CLASSES; c++) {
+            EXPECT_EQ(hak_front.heap->use[c].cold == 0, c == kClass) << c;
+        }
+        EXPECT_EQ(front_bytes(), 0u);
+        hak_front_end();
+    }).join();
+    EXPECT_EQ(bytes_out(), 0u);
+}
+
 TEST(TlsFront, AFreeAsideTakesNoList) {
     in_a_thread([] {
         void *a = allocate(kClass);

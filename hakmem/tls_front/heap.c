@@ -137,6 +137,7 @@ void hak_front_end(void) {
     struct heap *heap = front->heap;
     if (heap != NULL) {
         hak_caps_leave(heap, clock_ms());
+        if (hak_front_threads() > 1) hak_heap_leave_lists(heap);
         hak_front_flush();
         hak_warm_pool_release(&heap->warm);
         front->heap = NULL; /* and its lists stay hak_lists_none */

@@ -33,6 +33,8 @@ void hak_heap_set_thread(struct heap *heap);
 struct heap *hak_heap_find_left(void);
 /* Puts a heap whose slabs are gone where the next thread finds it. Lock held. */
 void hak_heap_retire(struct heap *heap);
+/* Hands short lists over to the next thread that wants blocks of their class. */
+void hak_heap_leave_lists(struct heap *heap);
 /* Gives the blocks in the lists back to their slabs. */
 void hak_heap_flush_lists(struct heap *heap);
 #ifdef __cplusplus

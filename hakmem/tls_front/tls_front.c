@@ -320,6 +320,23 @@ void hak_heap_flush_lists(struct heap *heap) {
     }
 }
 
+/* A short list of what the thread had in use serves the next one as it is. */
+static void leave_chain(struct heap *heap, unsigned c, struct chain chain) {
+    bool is_short = chain.count * hak_size_class[c].block_bytes <= FRONT_WARM_BYTES;
+    if (chain.head == LIST_END) return;
+    if (!is_short || !hak_transfer_push(c, chain)) hak_bin_return(heap, c, chain.head);
+}
+
+void hak_heap_leave_lists(struct heap *heap) {
+    for (unsigned c = LINE_CLASSES; c < CLASSES; c++) {
+        if (cap_is_unused(heap, c) || heap->use[c].cold > 0) continue;
+        struct chain previous = {heap->lists.of[c].previous, heap->use[c].previous};
+        heap->lists.of[c].previous = LIST_END;
+        leave_chain(heap, c, unload(heap, c));
+        leave_chain(heap, c, previous);
+    }
+}
+
 void hak_front_flush(void) {
     struct heap *heap = hak_front.heap;
     if (heap == NULL) return;

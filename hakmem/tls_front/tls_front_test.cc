@@ -285,6 +285,27 @@ TEST(TlsFront, AThreadFindsWarmWhatTheOneBeforeItUsed) {
     EXPECT_EQ(bytes_out(), 0u);
 }
 
+TEST(TlsFront, AThreadLeavesShortListsToTheNext) {
+    in_a_thread([] {
+        void *left = nullptr;
+        in_a_thread([&] {
+            warm_up(kClass);
+            warm_up(59); /* 16 KiB */
+            left = allocate(kClass);
+            give(left);
+        });
+        EXPECT_GT(hak_transfer_bytes(), 0u);
+        EXPECT_LE(hak_transfer_bytes(), 2u * FRONT_WARM_BYTES) << "not those of larger blocks";
+        EXPECT_EQ(allocate(kClass), left);
+        give(left);
+        ASSERT_TRUE(front_enter());
+        hak_front_drain_transfer();
+        front_leave();
+    });
+    EXPECT_EQ(hak_transfer_bytes(), 0u) << "the last thread leaves none";
+    EXPECT_EQ(bytes_out(), 0u);
+}
+
 TEST(TlsFront, AFreeAsideTakesNoList) {
     in_a_thread([] {
         void *a = allocate(kClass);

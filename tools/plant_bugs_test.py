@@ -46,7 +46,7 @@ def bugs_of(text):
 
 
 def is_there(name, build):
-    """A BUILD file makes a target of that name: one of its words, or one with others in its gaps."""
+    """A BUILD file makes that target: one of its words, or one with others in its gaps."""
     # Macros make some of the ends.
     names = {name, name.removesuffix("_test"), re.sub(r"_of_\d+_kib_test$", "", name)}
     words = set(re.findall(r'"(\w+(?:%s\w+)*)"', build))

@@ -334,6 +334,7 @@ TEST(ForkBesideAList, TheChildCountsWhatItsListsMayHold) {
 TEST(ForkBesideAList, TheChildCountsTheChainsThatAreThere) {
     void *block = hak_malloc(480);
     unsigned c = word_class(registry_word(block));
+    hak_trim(0); /* what ended threads left */
     ASSERT_EQ(hak_transfer_bytes(), 0u);
     hak_transfer_lock();
     std::thread pushes([=] {

@@ -51,6 +51,8 @@
 #define FRONT_COLD_TURNS 6
 #define FRONT_COLD_FREES 64 /* or so many frees, and then blocks again, between two sweeps */
 #define FRONT_WARM_BYTES (8 * KiB)
+/* A thread that ends leaves lists of so many bytes, at most, to the next. */
+#define FRONT_LEFT_BYTES (64 * KiB)
 /* A class whose slabs empty, so many at least, has its lists shortened. */
 #define FRONT_DRAIN_SLABS 4
 /* A class of medium blocks that come and go, or swing between full and empty, has lists of so many

@@ -200,24 +200,22 @@ bool hak_cap_calms(struct heap *heap, unsigned c) {
 }
 
 void hak_caps_leave(struct heap *heap, uint64_t now) {
-    struct caps *caps = &heap->caps;
-    caps->ended_ms = now;
+    bool brief = now - heap->caps.began_ms < FRONT_BUSY_MS;
+    heap->caps.ended_ms = now;
     for (unsigned c = 0; c < CLASSES; c++) {
-        bool warm = heap->use[c].cold == 0 && !cap_is_unused(heap, c);
-        if (warm) caps->left_warm[c / 64] |= (uint64_t)1 << c % 64;
+        uint8_t cold = heap->use[c].cold;
+        bool counts = !cap_is_unused(heap, c) && (cold == 0 || (brief && c < SMALL_CLASSES));
+        heap->caps.left[c] = counts ? FRONT_COLD_TURNS - cold : 0;
     }
 }
 
 void hak_caps_inherit(struct heap *heap, uint64_t now) {
-    struct caps *caps = &heap->caps;
-    bool rests = now - caps->ended_ms >= FRONT_REST_MS;
-    for (unsigned w = 0; w < sizeof(caps->left_warm) / sizeof(uint64_t); w++) {
-        uint64_t warm = rests ? 0 : caps->left_warm[w];
-        for (; warm != 0; warm &= warm - 1) {
-            heap->use[w * 64 + (unsigned)__builtin_ctzll(warm)].cold = 0;
-        }
-        caps->left_warm[w] = 0;
+    heap->caps.began_ms = now;
+    if (now - heap->caps.ended_ms >= FRONT_REST_MS) return;
+    for (unsigned c = 0; c < CLASSES; c++) {
+        heap->use[c].cold = FRONT_COLD_TURNS - heap->caps.left[c];
     }
+    heap->caps.ended_ms = 0;
 }
 
 /* Changes with every malloc and free of the class. */

@@ -17,9 +17,11 @@ extern "C" {
 #endif
 /* For a new heap: every class is cold. */
 void hak_caps_init(struct heap *heap);
-/* A thread ends, or takes a heap over; `now`: clock_ms. What was warm is warm for the next thread,
- * as a class would be for one thread, in FRONT_REST_MS: a generation that takes over the blocks of
- * the one before need not warm up. */
+/* A thread ends, or takes a heap over; `now`: clock_ms. Within FRONT_REST_MS the classes that it
+ * used are as warm for the next thread as if it were the same: threads that do the same work one
+ * after another need not warm up each. Those that were not warm yet only after a life of less than
+ * FRONT_BUSY_MS, not after one asleep; and only of small blocks: what a few turns of each life take
+ * ahead of others would cost more pages than it saves calls. */
 void hak_caps_leave(struct heap *heap, uint64_t now);
 void hak_caps_inherit(struct heap *heap, uint64_t now);
 /* In a forked child: `heap`, or NULL, is the only one left. */

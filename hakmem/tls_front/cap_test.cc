@@ -219,13 +219,19 @@ TEST_F(Caps, FallBackAsAClassDrainsOrRests) {
     });
 }
 
-/* A thread that used class 3 ends at 5,000; another class is touched once. */
-void end_warm(heap *heap) {
-    for (int i = 0; i < 2 * FRONT_COLD_TURNS; i++) {
-        hak_cap_flow(heap, 3, i % 2 == 0 ? FLOW_IN : FLOW_OUT);
-    }
-    cap_called(heap, 3);
-    cap_called(heap, 4);
+/* Blocks of class `c` turn. */
+void turn(heap *heap, unsigned c, int turns) {
+    cap_called(heap, c);
+    for (int i = 0; i <= turns; i++) hak_cap_flow(heap, c, i % 2 == 0 ? FLOW_IN : FLOW_OUT);
+}
+
+/* A thread that used class 3, and a little of others, ends at 5,000. */
+void end_warm(heap *heap, uint64_t lived = FRONT_BUSY_MS - 1) {
+    heap->caps.began_ms = 5'000 - lived;
+    turn(heap, 3, 2 * FRONT_COLD_TURNS);
+    turn(heap, 4, 2);
+    turn(heap, SMALL_CLASSES, 2);
+    turn(heap, SMALL_CLASSES + 1, 2 * FRONT_COLD_TURNS);
     hak_caps_leave(heap, 5'000);
     hak_caps_forget(heap);
     EXPECT_GT(heap->use[3].cold, 0);
@@ -235,13 +241,27 @@ TEST_F(Caps, WhatWasWarmIsSoForTheNextThread) {
     in_a_thread([](heap *heap) {
         end_warm(heap);
         hak_caps_inherit(heap, 5'000 + FRONT_REST_MS - 1);
-        for (unsigned c = 0; c < CLASSES; c++) EXPECT_EQ(heap->use[c].cold == 0, c == 3) << c;
+        EXPECT_EQ(heap->use[3].cold, 0);
+        EXPECT_EQ(heap->use[4].cold, FRONT_COLD_TURNS - 2) << "it goes on from there";
+        EXPECT_EQ(heap->use[5].cold, FRONT_COLD_TURNS);
+        EXPECT_EQ(heap->use[SMALL_CLASSES].cold, FRONT_COLD_TURNS) << "medium: all or nothing";
+        EXPECT_EQ(heap->use[SMALL_CLASSES + 1].cold, 0);
         EXPECT_EQ(heap->lists.of[3].cap, 0) << "and holds nothing";
         cap_called(heap, 3);
         EXPECT_EQ(heap->lists.of[3].cap, 1);
         hak_caps_forget(heap);
         hak_caps_inherit(heap, 5'000);
         EXPECT_GT(heap->use[3].cold, 0) << "for that one only";
+    });
+}
+
+TEST_F(Caps, AFewTurnsInALongLifeCountForNothing) {
+    in_a_thread([](heap *heap) {
+        end_warm(heap, FRONT_BUSY_MS);
+        hak_caps_inherit(heap, 5'000);
+        EXPECT_EQ(heap->caps.began_ms, 5'000u);
+        EXPECT_EQ(heap->use[3].cold, 0);
+        EXPECT_EQ(heap->use[4].cold, FRONT_COLD_TURNS);
     });
 }
 

@@ -322,7 +322,7 @@ void hak_heap_flush_lists(struct heap *heap) {
 
 /* A short list of what the thread had in use serves the next one as it is. */
 static void leave_chain(struct heap *heap, unsigned c, struct chain chain) {
-    bool is_short = chain.count * hak_size_class[c].block_bytes <= FRONT_WARM_BYTES;
+    bool is_short = chain.count * hak_size_class[c].block_bytes <= FRONT_LEFT_BYTES;
     if (chain.head == LIST_END) return;
     if (!is_short || !hak_transfer_push(c, chain)) hak_bin_return(heap, c, chain.head);
 }

@@ -81,14 +81,14 @@ struct front {
 
 /* The sums of a thread's caps (cap.h). */
 struct caps {
-    size_t bytes;        /* at most FRONT_THREAD_BYTES */
-    size_t charged;      /* of these: counted against the bound of all threads */
-    uint32_t until_look; /* slow calls, to the next look at the clock */
-    uint32_t looks;      /* since the last sweep */
-    uint32_t pressure;   /* of the common bound, when this thread last looked */
-    uint64_t swept_ms;   /* when it swept */
-    uint64_t ended_ms;   /* when the heap's last thread ended, */
-    uint64_t left_warm[(CLASSES + 63) / 64]; /* and the classes that were warm there: bits */
+    size_t bytes;                /* at most FRONT_THREAD_BYTES */
+    size_t charged;              /* of these: counted against the bound of all threads */
+    uint32_t until_look;         /* slow calls, to the next look at the clock */
+    uint32_t looks;              /* since the last sweep */
+    uint32_t pressure;           /* of the common bound, when this thread last looked */
+    uint64_t swept_ms;           /* when it swept */
+    uint64_t began_ms, ended_ms; /* the heap's last thread */
+    uint8_t left[CLASSES];       /* turns that it brought each class from cold */
     bool busy; /* it came to its last sweep by looks, in less than FRONT_BUSY_MS */
 };
 

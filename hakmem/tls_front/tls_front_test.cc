@@ -290,12 +290,12 @@ TEST(TlsFront, AThreadLeavesShortListsToTheNext) {
         void *left = nullptr;
         in_a_thread([&] {
             warm_up(kClass);
-            warm_up(59); /* 16 KiB */
+            warm_up(CLASSES - 1);
             left = allocate(kClass);
             give(left);
         });
         EXPECT_GT(hak_transfer_bytes(), 0u);
-        EXPECT_LE(hak_transfer_bytes(), 2u * FRONT_WARM_BYTES) << "not those of larger blocks";
+        EXPECT_LE(hak_transfer_bytes(), 2u * FRONT_LEFT_BYTES) << "not those of larger blocks";
         EXPECT_EQ(allocate(kClass), left);
         give(left);
         ASSERT_TRUE(front_enter());

@@ -16,4 +16,11 @@ HAK_INLINE uint64_t clock_ms(void) {
     return CLOCK_ORIGIN + (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* How long the process's threads have worked: milliseconds, by a system call. */
+HAK_INLINE uint64_t clock_worked_ms(void) {
+    struct timespec worked;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &worked);
+    return (uint64_t)worked.tv_sec * 1000 + (uint64_t)worked.tv_nsec / 1000000;
+}
+
 #endif

@@ -51,8 +51,6 @@
 #define FRONT_COLD_TURNS 6
 #define FRONT_COLD_FREES 64 /* or so many frees, and then blocks again, between two sweeps */
 #define FRONT_WARM_BYTES (8 * KiB)
-/* A thread that ends leaves lists of so many bytes, at most, to the next. */
-#define FRONT_LEFT_BYTES (64 * KiB)
 /* A class whose slabs empty, so many at least, has its lists shortened. */
 #define FRONT_DRAIN_SLABS 4
 /* A class of medium blocks that come and go, or swing between full and empty, has lists of so many
@@ -72,6 +70,9 @@
 #define FRONT_SWEEP_MS 500
 #define FRONT_REST_SWEEPS 2
 #define FRONT_REST_MS (FRONT_REST_SWEEPS * FRONT_SWEEP_MS)
+/* A thread that ends so soon leaves warm classes, and lists of so many bytes, to the next. */
+#define FRONT_BRIEF_MS 125
+#define FRONT_LEFT_BYTES (64 * KiB)
 /* What nobody wants any more goes back at most so often, in whatever thread looks at the clock. */
 #define TICK_MS 100
 /* Ticks in which a chain in transit must be wanted, or it goes back. */

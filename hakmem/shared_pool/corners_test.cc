@@ -179,6 +179,31 @@ TEST(PoolCorners, WhatNobodyWantsHalvesFromSecondToSecond) {
     });
 }
 
+/* Units beyond the base after five seconds in which all that was purged is wanted back, where the
+ * process works for so many milliseconds of each. */
+uint64_t worked_ms;
+size_t extra_after_churn(uint64_t works) {
+    hak_shared_pool_give_empty(hak_shared_pool_take(kSmall, &owner, false));
+    hak_pool_worked_ms = [] { return worked_ms; };
+    purge_policy *p = &hak_pool.policy;
+    uint64_t now = clock_ms();
+    for (int i = 0; i <= 50; i++, now += REFAULT_MS / 10, worked_ms += works / 10) {
+        p->purged = p->refaulted = 100 * SLABS_PER_SUPERSLAB;
+        p->lowest = 0;
+        hak_shared_pool_tick(now);
+    }
+    return p->extra;
+}
+
+TEST(PoolCorners, MoreIsKeptWhereChurnGoesOnForSecondsOfWork) {
+    size_t once = RESIDENT_EXTRA_BYTES / SLAB_BYTES;
+    in_a_fresh_process([=] { EXPECT_GE(extra_after_churn(REFAULT_MS), 16 * once); });
+    in_a_fresh_process([=] { EXPECT_GE(extra_after_churn(REFAULT_MS / 2), 4 * once); });
+    in_a_fresh_process([=] { EXPECT_LE(extra_after_churn(REFAULT_MS / 5), once); });
+    /* Many processors work for longer than a second lasts. */
+    in_a_fresh_process([=] { EXPECT_LE(extra_after_churn(64 * REFAULT_MS), 256 * once); });
+}
+
 TEST(PoolCorners, TheStockIsBounded) {
     in_a_fresh_process([] {
         std::vector<slab *> slabs;

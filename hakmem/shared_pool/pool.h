@@ -24,7 +24,8 @@ struct purge_policy {
     size_t refaulted;   /* of these: wanted again */
     size_t extra;       /* units that are kept beyond the base, as purged ones were wanted back */
     bool backed_off;    /* in this second */
-    unsigned busy;      /* seconds, nearly in a row, in which that was so */
+    uint64_t busy_ms;   /* that the process worked in seconds, nearly in a row, that were so */
+    uint64_t worked_ms; /* clock_worked_ms when the second began */
     size_t lowest;      /* fewest resident unused units in this second */
     uint64_t purged_ms; /* when a purge was last done */
     uint64_t ticked_ms; /* when hak_purge_tick was last called */
@@ -51,6 +52,7 @@ struct pool {
 };
 
 extern struct pool hak_pool;
+extern uint64_t (*hak_pool_worked_ms)(void); /* clock_worked_ms; tests have another */
 
 #ifdef __cplusplus
 extern "C" {

@@ -7,15 +7,20 @@
 #include "hakmem/shared_pool/pool.h"
 #include "hakmem/shared_pool/stock.h"
 
+uint64_t (*hak_pool_worked_ms)(void) = clock_worked_ms;
+
 #define BASE_UNITS (RESIDENT_FREE_BYTES / SLAB_BYTES)
 
-/* A second is over; or several, in which nobody looked. */
-static void seconds_pass(struct purge_policy *p, uint64_t seconds) {
+/* A second is over; or several, in which nobody looked. Work counts, not time: a burst lasts longer
+ * where the processors have other work too. */
+static void seconds_pass(struct purge_policy *p, uint64_t seconds, uint64_t worked_ms) {
     unsigned n = seconds < 31 ? (unsigned)seconds : 31;
+    uint64_t worked = worked_ms - p->worked_ms, most = seconds * REFAULT_MS;
+    p->worked_ms = worked_ms;
     /* What lay unused all the time beyond the base is not needed: half of it goes. */
     size_t unused = p->lowest > BASE_UNITS ? (p->lowest - BASE_UNITS) / 2 : 0;
     p->extra -= unused < p->extra ? unused : p->extra;
-    p->busy = p->backed_off ? p->busy + 1 : p->busy >> n;
+    p->busy_ms = p->backed_off ? p->busy_ms + (worked < most ? worked : most) : p->busy_ms >> n;
     p->backed_off = false;
     p->lowest = hak_pool.all.resident_free;
     p->purged = p->refaulted = 0;
@@ -26,7 +31,8 @@ static void seconds_pass(struct purge_policy *p, uint64_t seconds) {
 /* More is kept from now on by what was wanted back. A burst and then silence must not leave much
  * behind, as nobody may ever come to look: four times as much only where it goes on for seconds. */
 static void back_off(struct purge_policy *p) {
-    unsigned on = p->busy < 2 ? 0 : p->busy < 9 ? p->busy - 1 : 8;
+    uint64_t busy = (p->busy_ms + REFAULT_MS / 2) / REFAULT_MS;
+    unsigned on = busy < 2 ? 0 : busy < 9 ? (unsigned)busy - 1 : 8;
     size_t most = RESIDENT_EXTRA_BYTES / SLAB_BYTES << 2 * on;
     if (p->extra < most)
         p->extra += p->refaulted < most - p->extra ? p->refaulted : most - p->extra;
@@ -37,14 +43,14 @@ static void back_off(struct purge_policy *p) {
 void hak_purge_tick(uint64_t now) {
     struct purge_policy *p = &hak_pool.policy;
     /* Nobody came for a while: what comes now does not go on, it begins. */
-    if ((int64_t)(now - p->ticked_ms) > PAUSE_MS) p->busy = 0;
+    if ((int64_t)(now - p->ticked_ms) > PAUSE_MS) p->busy_ms = 0;
     if ((int64_t)(now - p->ticked_ms) > 0) p->ticked_ms = now;
     /* A superslab's worth of purges, and a tenth wanted back: that is not worth waiting for the
      * second to end. */
     if (p->purged >= SLABS_PER_SUPERSLAB && p->refaulted * 10 > p->purged) back_off(p);
     /* Threads read the clock before they come in: one may be late. */
     if ((int64_t)(now - p->second_ms) < REFAULT_MS) return;
-    seconds_pass(p, (now - p->second_ms) / REFAULT_MS);
+    seconds_pass(p, (now - p->second_ms) / REFAULT_MS, hak_pool_worked_ms());
     p->second_ms = now;
     if (p->scarce && (int64_t)(now - p->scarce_ms) > SCARCE_MS) {
         store_relaxed(&p->scarce, false);

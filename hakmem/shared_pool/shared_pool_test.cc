@@ -15,12 +15,14 @@
 #include "hakmem/config/options.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/registry/registry.h"
+#include "hakmem/shared_pool/pool.h"
 #include "hakmem/shared_pool/superslab.h"
 
 namespace {
 
 constexpr unsigned kSmall = 3; /* 64 bytes, one unit */
 
+uint64_t worked; /* by a process that never rests */
 shared_pool_stats stats() {
     shared_pool_stats s;
     hak_shared_pool_stats(&s);
@@ -221,17 +223,14 @@ TEST_F(SharedPool, ManyEmptySlabsArePurgedDownToTheBound) {
 
 TEST_F(SharedPool, WhatIsWantedBackAgainAndAgainIsKept) {
     in_a_fresh_process([this] {
-        std::vector<slab *> slabs;
-        uint64_t kept = 0, purged = 0;
-        uint64_t now = clock_ms();
+        uint64_t kept = 0, purged = 0, now = clock_ms();
+        hak_pool_worked_ms = [] { return worked += 1000; };
         for (int round = 0; round < 9; round++) {
             uint64_t before = hak_os_purged_bytes();
-            for (uint64_t t = 0; t < 1000; t += 100) { /* it goes on for seconds */
-                hak_shared_pool_tick(now + 1000 * (uint64_t)round + t);
-            }
+            for (int i = 0; i < 10; i++) hak_shared_pool_tick(now += 100); /* for seconds */
+            std::vector<slab *> slabs;
             for (int i = 0; i < 1600; i++) slabs.push_back(take(kSmall)); /* 100 MiB */
             for (slab *s : slabs) hak_shared_pool_give_empty(s);
-            slabs.clear();
             kept = stats().resident_free_bytes;
             purged = hak_os_purged_bytes() - before;
         }

@@ -199,12 +199,15 @@ bool hak_cap_calms(struct heap *heap, unsigned c) {
     return true;
 }
 
+bool hak_caps_were_brief(const struct heap *heap, uint64_t now) {
+    return now - heap->caps.began_ms < FRONT_BRIEF_MS;
+}
+
 void hak_caps_leave(struct heap *heap, uint64_t now) {
-    bool brief = now - heap->caps.began_ms < FRONT_BUSY_MS;
     heap->caps.ended_ms = now;
     for (unsigned c = 0; c < CLASSES; c++) {
         uint8_t cold = heap->use[c].cold;
-        bool counts = !cap_is_unused(heap, c) && (cold == 0 || (brief && c < SMALL_CLASSES));
+        bool counts = !cap_is_unused(heap, c) && (c < SMALL_CLASSES || cold == 0);
         heap->caps.left[c] = counts ? FRONT_COLD_TURNS - cold : 0;
     }
 }

@@ -17,13 +17,15 @@ extern "C" {
 #endif
 /* For a new heap: every class is cold. */
 void hak_caps_init(struct heap *heap);
-/* A thread ends, or takes a heap over; `now`: clock_ms. Within FRONT_REST_MS the classes that it
- * used are as warm for the next thread as if it were the same: threads that do the same work one
- * after another need not warm up each. Those that were not warm yet only after a life of less than
- * FRONT_BUSY_MS, not after one asleep; and only of small blocks: what a few turns of each life take
- * ahead of others would cost more pages than it saves calls. */
-void hak_caps_leave(struct heap *heap, uint64_t now);
+/* A thread takes a heap over; `now`: clock_ms. Within FRONT_REST_MS of a brief life the classes
+ * that were used there are as warm as if the thread were the same: threads that do the same work
+ * one after another need not warm up each. Classes of medium blocks only if they were warm: what a
+ * few turns of each life take ahead would cost more pages than it saves calls. */
 void hak_caps_inherit(struct heap *heap, uint64_t now);
+/* Its life lasted less than FRONT_BRIEF_MS: it did not sleep. */
+bool hak_caps_were_brief(const struct heap *heap, uint64_t now);
+/* The thread ends, after a brief life. */
+void hak_caps_leave(struct heap *heap, uint64_t now);
 /* In a forked child: `heap`, or NULL, is the only one left. */
 void hak_caps_recount(const struct heap *heap);
 /* Makes every class cold, whatever state its lists are in. */

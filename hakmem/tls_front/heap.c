@@ -131,13 +131,19 @@ bool hak_front_mark(void *block) {
 
 uint64_t hak_front_threads(void) { return load_relaxed(&hak_heaps.live); }
 
+/* To the next thread, if this one was brief: what sleeps keeps more than what it needs. */
+static void leave(struct heap *heap, uint64_t now) {
+    if (!hak_caps_were_brief(heap, now)) return;
+    hak_caps_leave(heap, now);
+    if (hak_front_threads() > 1) hak_heap_leave_lists(heap);
+}
+
 void hak_front_end(void) {
     struct front *front = &hak_front;
     if (!front_enter()) return;
     struct heap *heap = front->heap;
     if (heap != NULL) {
-        hak_caps_leave(heap, clock_ms());
-        if (hak_front_threads() > 1) hak_heap_leave_lists(heap);
+        leave(heap, clock_ms());
         hak_front_flush();
         hak_warm_pool_release(&heap->warm);
         front->heap = NULL; /* and its lists stay hak_lists_none */

@@ -285,6 +285,22 @@ TEST(TlsFront, AThreadFindsWarmWhatTheOneBeforeItUsed) {
     EXPECT_EQ(bytes_out(), 0u);
 }
 
+TEST(TlsFront, AThreadThatSleptLeavesNothing) {
+    in_a_thread([] {
+        in_a_thread([] {
+            warm_up(kClass);
+            hak_front.heap->caps.began_ms -= FRONT_BRIEF_MS;
+        });
+        EXPECT_EQ(hak_transfer_bytes(), 0u);
+        std::thread([] {
+            ASSERT_TRUE(hak_front_start());
+            EXPECT_GT(hak_front.heap->use[kClass].cold, 0);
+            hak_front_end();
+        }).join();
+    });
+    EXPECT_EQ(bytes_out(), 0u);
+}
+
 TEST(TlsFront, AThreadLeavesShortListsToTheNext) {
     in_a_thread([] {
         void *left = nullptr;

@@ -4,6 +4,7 @@
 #ifndef HAKMEM_BASE_CLOCK_H_
 #define HAKMEM_BASE_CLOCK_H_
 
+#include <errno.h>
 #include <time.h>
 
 #include "hakmem/base/base.h"
@@ -16,10 +17,13 @@ HAK_INLINE uint64_t clock_ms(void) {
     return CLOCK_ORIGIN + (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* How long the process's threads have worked: milliseconds, by a system call. */
+/* How long the process's threads have worked: milliseconds, by a system call. 0 where it is
+ * refused. Leaves errno. */
 HAK_INLINE uint64_t clock_worked_ms(void) {
-    struct timespec worked;
+    struct timespec worked = {0, 0};
+    int saved = errno;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &worked);
+    errno = saved;
     return (uint64_t)worked.tv_sec * 1000 + (uint64_t)worked.tv_nsec / 1000000;
 }
 

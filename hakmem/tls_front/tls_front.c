@@ -322,9 +322,11 @@ void hak_heap_flush_lists(struct heap *heap) {
 
 /* A short list of what the thread had in use serves the next one as it is. */
 static void leave_chain(struct heap *heap, unsigned c, struct chain chain) {
-    bool is_short = chain.count * hak_size_class[c].block_bytes <= FRONT_LEFT_BYTES;
+    size_t bytes = (size_t)chain.count * hak_size_class[c].block_bytes;
     if (chain.head == LIST_END) return;
-    if (!is_short || !hak_transfer_push(c, chain)) hak_bin_return(heap, c, chain.head);
+    if (bytes > FRONT_LEFT_BYTES || !hak_transfer_push(c, chain)) {
+        hak_bin_return(heap, c, chain.head);
+    }
 }
 
 void hak_heap_leave_lists(struct heap *heap) {

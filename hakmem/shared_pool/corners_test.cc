@@ -232,6 +232,17 @@ TEST(PoolCorners, NothingOfATornSlabIsBelieved) {
     });
 }
 
+TEST(PoolCorners, HalfChangedWordsAreChangedInTheChild) {
+    in_a_fresh_process([] {
+        slab_owner other = {};
+        slab *s = hak_shared_pool_take(kSmall, &other, false);
+        EXPECT_EQ(take_blocks(s, 10).size(), 10u);
+        s->checked = true; /* its words do not say so yet */
+        hak_shared_pool_orphan_all(&other);
+        EXPECT_TRUE(word_is_checked(registry_word(slab_base(s))));
+    });
+}
+
 TEST(PoolCorners, TheStockIsForgottenAndItsSlabsAreFree) {
     in_a_fresh_process([] {
         slab *kept = hak_shared_pool_take(kSmall, &owner, false);

@@ -46,8 +46,9 @@ static void repair_superslab(struct superslab *ss) {
     for (unsigned i = 0; i < SLABS_PER_SUPERSLAB; i++) {
         struct slab *slab = &ss->slabs[i];
         uint64_t any = 0;
-        for (unsigned w = 0; w < (slab->capacity + 63u) / 64; w++)
+        for (unsigned w = 0; w < (slab->capacity + 63u) / 64; w++) {
             any |= *superslab_remote_word(ss, i, w);
+        }
         if (any == 0) continue;
         slab->pending = 1;
         hak_slab_push_pending(slab);

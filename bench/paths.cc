@@ -3,12 +3,13 @@
 //
 //   paths WHAT STEPS SIZE [BLOCKS [THREADS]]
 //
-// lifo, calloc, realloc, aligned, new: a step allocates, (resizes to the same size,) and frees.
-// runs: a step allocates BLOCKS blocks and then frees them. nothing: a step calls a function that
-// does nothing. lives: a step is a thread that allocates BLOCKS blocks, frees them and ends. ring:
-// in a step each of THREADS threads allocates BLOCKS blocks and then frees those of its neighbour.
-// hakmem's refills of all steps stand on stdout.
+// lifo, calloc, realloc, usable, aligned, new: a step allocates, (resizes to the same size, asks
+// for the usable size,) and frees. runs: a step allocates BLOCKS blocks and then frees them.
+// nothing: a step calls a function that does nothing. lives: a step is a thread that allocates
+// BLOCKS blocks, frees them and ends. ring: in a step each of THREADS threads allocates BLOCKS
+// blocks and then frees those of its neighbour. hakmem's refills of all steps stand on stdout.
 #include <dlfcn.h>
+#include <malloc.h>
 #include <sched.h>
 
 #include <atomic>
@@ -69,6 +70,11 @@ __attribute__((noinline)) void *measured_realloc(void *block, std::size_t size) 
     Here();
     return same;
 }
+__attribute__((noinline)) std::size_t measured_usable(void *block) {
+    const std::size_t usable = malloc_usable_size(block);
+    Here();
+    return usable;
+}
 __attribute__((noinline)) void *measured_aligned(std::size_t size) {
     void *block = std::aligned_alloc(kAlignment, size);
     Here();
@@ -104,6 +110,12 @@ const Path kPaths[] = {
     {"calloc", [](std::size_t size, std::size_t) { std::free(measured_calloc(size)); }},
     {"realloc",
      [](std::size_t size, std::size_t) { std::free(measured_realloc(std::malloc(size), size)); }},
+    {"usable",
+     [](std::size_t size, std::size_t) {
+         void *block = std::malloc(size);
+         measured_usable(block);
+         std::free(block);
+     }},
     {"aligned", [](std::size_t size, std::size_t) { std::free(measured_aligned(size)); }},
     {"new", [](std::size_t size, std::size_t) { measured_delete(measured_new(size), size); }},
     {"runs", Run},

@@ -6,7 +6,8 @@ namespace hak_bench {
 namespace {
 
 constexpr char kPython[] = R"(
-import json, random, re
+import json, random, re, sys
+assert not sys.flags.ignore_environment  # PYTHONMALLOC is in force
 random.seed(7)
 words = ["".join(random.choices("abcdefghij", k=random.randint(1, 12))) for _ in range(STEPS)]
 counts = {}
@@ -68,7 +69,7 @@ const std::vector<Program> &Programs() {
         {"python3",
          "python3: dictionaries, JSON, text; PYTHONMALLOC=malloc",
          30'000,
-         {"-I", "-S", "-c", kPython},
+         {"-s", "-S", "-c", kPython},
          {"PYTHONMALLOC=malloc", "PYTHONHASHSEED=0"}},
         {"sqlite3", "sqlite3: a table in memory, index, joins", 60'000, {":memory:", kSqlite}, {}},
         {"redis-server",

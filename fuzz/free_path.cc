@@ -257,25 +257,61 @@ class State {
         }
         size_t i = shadow_.find(call.address);
         if (i == shadow_.count()) {
-            uint32_t c = word_class(registry_word(call.address));
-            bool in_slab =
-                c < CLASSES && reinterpret_cast<uintptr_t>(call.address) % BLOCK_MIN == 0;
-            if (in_slab && call.verb == kFree) {
-                if (children_++ < kChildren) expect_abort(call);
-            } else if (!in_slab || !IsTakenAhead(call.address, c)) {
-                expect_refusal(call);
-            }
+            MakeOfDead(call);
             return;
         }
         const Block block = shadow_.at(i);
-        uintptr_t a = reinterpret_cast<uintptr_t>(call.address);
         bool sized = call.verb == kFreeSized || call.verb == kFreeAlignedSized;
-        bool misaligned = call.verb == kFreeAlignedSized &&
-                          (!is_power_of_two(call.alignment) || (a & (call.alignment - 1)) != 0);
-        if ((sized && !Fits(call, block.usable)) || misaligned) return expect_refusal(call);
+        if ((sized && !Fits(call, block.usable)) || !IsAligned(call)) return expect_refusal(call);
         if (call.verb == kRealloc || call.verb == kReallocArray) return Resize(i, call);
         if (frees) Freed(shadow_.Remove(i).address);
         make(call);
+    }
+
+    void MakeOfDead(const Call &call) {
+        uint32_t c = word_class(registry_word(call.address));
+        bool in_slab = c < CLASSES && reinterpret_cast<uintptr_t>(call.address) % BLOCK_MIN == 0;
+        bool resizes = call.verb == kRealloc || call.verb == kReallocArray;
+        bool frees = call.verb == kFree;
+        if (in_slab && LooksLive(call.address)) {
+            size_t bytes = hak_size_class[c].block_bytes;
+            if (call.verb == kUsableSize) {
+                FUZZ_CHECK(hak_usable_size(call.address) == bytes);
+                return;
+            }
+            if (resizes && Stays(call.size, bytes)) {
+                FUZZ_CHECK(make(call) == call.address);
+                some_waste_ |= !RoundsTo(call.size, bytes, 0);
+                return;
+            }
+            frees |= !resizes && Fits(call, bytes) && IsAligned(call);
+        }
+        if (in_slab && frees) {
+            if (children_++ < kChildren) expect_abort(call);
+        } else if (!in_slab || !IsTakenAhead(call.address, c)) {
+            expect_refusal(call);
+        }
+    }
+
+    /* A block begins there, and has no mark: it was never out, or was written to since. A call that
+     * leaves it where it is does not look closer, but where every call does. */
+    static bool LooksLive(const void *address) {
+        if (hak_front.lists->end == 0) return false;
+        const slab *s = hak_slab_of(address);
+        unsigned w;
+        uint64_t bit;
+        return s != nullptr && !s->checked && hak_slab_find(s, address, &w, &bit) == SLAB_OK &&
+               !block_may_be_marked(address);
+    }
+
+    static bool Stays(size_t size, size_t bytes) {
+        return size != 0 && size <= bytes && (size >= bytes / 2 || bytes <= LINE_BYTES);
+    }
+
+    static bool IsAligned(const Call &call) {
+        uintptr_t a = reinterpret_cast<uintptr_t>(call.address);
+        return call.verb != kFreeAlignedSized ||
+               (is_power_of_two(call.alignment) && (a & (call.alignment - 1)) == 0);
     }
 
     /* What is above the size is no more than a class, the alignment or a page rounds up by. */

@@ -5,6 +5,7 @@
 #include "hakmem/hakmem.h"
 #include "hakmem/hot_path.h"
 #include "hakmem/large/large.h"
+#include "hakmem/live.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/raw.h"
 #include "hakmem/shared_pool/shared_pool.h"
@@ -140,7 +141,7 @@ size_t hak_raw_bytes(const void *block, uint32_t word, const struct verb *verb) 
     return bytes;
 }
 
-size_t hak_usable_size(const void *block) {
+static HAK_NOINLINE size_t usable_size_slow(const void *block) {
     if (block == NULL) return 0;
     if (watch_is_on()) return hak_watched_usable(block);
     if (guard_is_on()) return hak_guarded_usable(block);
@@ -148,6 +149,12 @@ size_t hak_usable_size(const void *block) {
     size_t bytes = hak_raw_bytes(block, word, &hak_verb_usable_size);
     if (bytes != 0 && word_is_large(word)) hak_large_tell(block, word);
     return bytes;
+}
+
+size_t hak_usable_size(const void *block) {
+    struct place place;
+    const struct size_class *sc = live_find(block, &place);
+    return HAK_LIKELY(sc != NULL) ? sc->block_bytes : usable_size_slow(block);
 }
 
 /* A block of `bytes` may have been asked for with this size and alignment: what is above the size
@@ -161,8 +168,8 @@ static bool size_fits(size_t size, size_t alignment, size_t bytes, bool large) {
     return rounded || load_relaxed(&hak_some_waste);
 }
 
-static void free_sized(void *block, size_t alignment, size_t size, enum block_kind kind,
-                       const char *wrong_size) {
+static HAK_NOINLINE void free_sized_slow(void *block, size_t alignment, size_t size,
+                                         enum block_kind kind, const char *wrong_size) {
     if (guard_is_on() && !watch_is_on()) {
         hak_guarded_free_sized(block, size, kind, wrong_size);
         return;
@@ -177,6 +184,17 @@ static void free_sized(void *block, size_t alignment, size_t size, enum block_ki
     }
     hak_misuse(HAK_ERROR_WRONG_SIZE, wrong_size, block, bytes,
                "pass the size that the block was asked for with");
+}
+
+static void free_sized(void *block, size_t alignment, size_t size, enum block_kind kind,
+                       const char *wrong_size) {
+    struct place place;
+    const struct size_class *sc = live_find(block, &place);
+    if (HAK_LIKELY(sc != NULL && size_fits(size, alignment, sc->block_bytes, false))) {
+        hot_free(block);
+    } else {
+        free_sized_slow(block, alignment, size, kind, wrong_size);
+    }
 }
 
 bool hak_raw_alignment_fits(void *block, size_t alignment, const char *wrong_alignment) {

@@ -48,23 +48,31 @@ HAK_INLINE void hot_free(void *block) {
     if (HAK_UNLIKELY(!front_push_of(block, word))) hak_free_slow(block, (uint32_t)word);
 }
 
-HAK_INLINE void hot_delete(void *block, enum block_kind kind, size_t size) {
-    size_t word = registry_word(block);
+/* `word`: the block's. */
+HAK_INLINE void hot_delete_of(void *block, size_t word, enum block_kind kind, size_t size) {
     hak_second_argument(word);
     if (HAK_UNLIKELY(!front_push_of(block, word)))
         hak_delete_slow(block, (uint32_t)word, kind, size);
 }
 
-/* Sizes of small blocks are compared by class, which is what new made of them. */
+HAK_INLINE void hot_delete(void *block, enum block_kind kind, size_t size) {
+    hot_delete_of(block, registry_word(block), kind, size);
+}
+
+/* Sizes are compared by class, which is what new made of them. */
 HAK_INLINE void hot_delete_sized(void *block, size_t size, enum block_kind kind) {
+    size_t word = registry_word(block);
     bool known = false;
     if (HAK_LIKELY(size <= SMALL_MAX)) {
         size_t list = scaled_class_of_small(size) + (1u << WORD_SCALE);
         if (size <= LINE_BYTES - BLOCK_MIN) list += CLASSES << WORD_SCALE;
-        known = registry_word(block) == list;
+        known = word == list;
+    } else if (size <= MIDDLE_MAX) {
+        uint32_t list = scaled_class_of_middle(size) + (1u << WORD_SCALE);
+        known = word_without_run((uint32_t)word) == list;
     }
     if (HAK_LIKELY(known)) {
-        hot_delete(block, kind, size);
+        hot_delete_of(block, word, kind, size);
     } else {
         hak_delete_sized(block, size, kind);
     }

@@ -7,6 +7,7 @@
 #include "hakmem/hakmem.h"
 #include "hakmem/hot_path.h"
 #include "hakmem/large/large.h"
+#include "hakmem/live.h"
 #include "hakmem/raw.h"
 #include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/watched.h"
@@ -74,44 +75,29 @@ static HAK_NOINLINE void *realloc_slow(void *block, size_t size) {
     return move(block, bytes, size);
 }
 
-/* A block of a slab, of one unit or of more, begins there and is the program's: neither marked nor
- * in its slab. The slab's bits tell where the mark was written over, or never was one. Without a
- * branch on what random sizes change. */
-HAK_INLINE bool is_live(uintptr_t entry, const void *block, const struct size_class *sc) {
-    const struct superslab *ss = registry_entry_record(entry, block);
-    size_t offset = (uintptr_t)block & (SUPERSLAB_BYTES - 1);
-    size_t head = load_relaxed(&ss->heads[offset >> SLAB_SHIFT]);
-    offset -= head << SLAB_SHIFT;
-    size_t index = offset * sc->reciprocal >> 40;
-    if (HAK_UNLIKELY(index * sc->block_bytes != offset || index >= sc->capacity)) return false;
-    if (HAK_UNLIKELY(block_may_be_marked(block))) return false;
-    uint64_t free = load_relaxed(superslab_free_word(ss, head, index / 64)) |
-                    load_relaxed(superslab_remote_word(ss, head, index / 64));
-    return (free >> index % 64 & 1) == 0;
-}
-
-/* Of a slab's block that is live. */
-HAK_INLINE void *resize(void *block, size_t bytes, size_t size) {
+/* A block that stays is as it was: what a stale pointer might do to it is found when it goes out.
+ * Before it would move, and be freed, the slab is asked too. */
+HAK_INLINE void *resize(void *block, const struct place *place, size_t bytes, size_t size) {
     /* One compare for a size that rounds to about as much; what `stays` and `note_size` take apart
      * is not predictable. False for sizes above, where the difference is above `bytes`, and with 11
      * for 0 of the smallest block too. */
     if (HAK_LIKELY(bytes - size < bytes / 4 + 11)) return block;
     if (HAK_UNLIKELY(size == 0)) return realloc_slow(block, size);
-    if (!stays(size, bytes)) return move(block, bytes, size);
-    note_size(size, bytes);
-    return block;
+    if (stays(size, bytes)) {
+        note_size(size, bytes);
+        return block;
+    }
+    if (HAK_CHECKS && HAK_UNLIKELY(live_is_in_slab(place))) return realloc_slow(block, size);
+    return move(block, bytes, size);
 }
 
 /* A slab's block first. What looks like a mistake, or has no lists to ask, is looked at in
  * realloc_slow. */
 void *hak_realloc(void *block, size_t size) {
-    uintptr_t entry = registry_entry(block);
-    if (HAK_UNLIKELY(entry == 0 || hak_front.lists->end == 0)) return realloc_slow(block, size);
-    uint32_t word = registry_entry_word(entry, block);
-    if (HAK_UNLIKELY(word - 1 >= WORD_CHECKED - 1)) return realloc_slow(block, size);
-    const struct size_class *sc = word_size_class(word);
-    if (HAK_CHECKS && HAK_UNLIKELY(!is_live(entry, block, sc))) return realloc_slow(block, size);
-    return resize(block, sc->block_bytes, size);
+    struct place place;
+    const struct size_class *sc = live_find(block, &place);
+    if (HAK_UNLIKELY(sc == NULL)) return realloc_slow(block, size);
+    return resize(block, &place, sc->block_bytes, size);
 }
 
 void *hak_reallocarray(void *block, size_t count, size_t size) {

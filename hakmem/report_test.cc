@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <thread>
+#include <utility>
 
 #include "hakmem/base/misuse.h"
 #include "hakmem/config/config.h"
@@ -71,26 +73,6 @@ template <typename Body> void for_all_that_is_dead(Body body) {
         {[] { return freed_block(20 * KiB); }, "was freed before"},
         {[] { return listed_block(20 * KiB); }, "was freed before"},
         {[] { return freed_block(2 * MiB); }, "was freed before"},
-#if !defined(__SANITIZE_ADDRESS__) /* which reports the write itself */
-        {[] {                      /* back in its slab, its mark written over */
-              void *block = freed_block(48);
-              hak_thread_idle();
-              return std::memset(block, 0, 16);
-         },
-         "was freed before"},
-        {[] {
-             void *block = freed_block(20 * KiB);
-             hak_thread_idle();
-             return std::memset(block, 0, 16);
-         },
-         "was freed before"},
-        {[] { /* at a unit's start, as the live one before it */
-              void *block = freed_block(128 * KiB);
-              hak_thread_idle();
-              return std::memset(block, 0, 16);
-         },
-         "was freed before"},
-#endif
         {[] {
              void *block = freed_block(2 * MiB);
              hak_trim(0);
@@ -100,6 +82,23 @@ template <typename Body> void for_all_that_is_dead(Body body) {
     };
     for (const auto &dead : all) body(dead.address, dead.line);
 }
+
+/* Back in its slab, its mark written over: at a unit's start, as the live block before it, too. */
+void *unmarked_block(size_t size) {
+    void *block = freed_block(size);
+    hak_thread_idle();
+    return std::memset(block, 0, 16);
+}
+
+/* The same, freed by another thread: what came back has not been collected. */
+void *unmarked_block_of_another(size_t size) {
+    hak_malloc(size);
+    void *block = hak_malloc(size);
+    std::thread(hak_free, block).join();
+    return std::memset(block, 0, 16);
+}
+
+constexpr size_t kUnmarked[] = {48, 20 * KiB, 128 * KiB};
 
 TEST(ReportDeathTest, WhatIsNoBlockHasNoSize) {
     for_all_that_is_dead([](auto make, const char *line) {
@@ -120,10 +119,40 @@ TEST(ReportDeathTest, WhatIsNoBlockIsNotResized) {
     });
 }
 
+#if !defined(__SANITIZE_ADDRESS__) /* which reports the write itself */
+TEST(ReportDeathTest, WhatTheSlabAloneKnowsOfIsNotMoved) {
+    for (size_t bytes : kUnmarked) {
+        for (size_t size : {size_t{0}, 9 * KiB, 60 * KiB, 3 * MiB}) {
+            for (auto make : {unmarked_block, unmarked_block_of_another}) {
+                expect_report("was freed before", [=] {
+                    void *address = make(bytes);
+                    errno = 0;
+                    EXPECT_EQ(hak_realloc(address, size), nullptr);
+                    EXPECT_EQ(errno, EINVAL);
+                });
+            }
+        }
+    }
+}
+
+/* hardening.md says so. */
+TEST(ReportDeathTest, WhatTheSlabAloneKnowsOfMayStay) {
+    for (size_t bytes : kUnmarked) {
+        expect_report("^$", [=] {
+            void *address = unmarked_block(bytes);
+            EXPECT_EQ(hak_usable_size(address), bytes);
+            for (size_t size : {bytes, bytes - bytes / 4}) {
+                EXPECT_EQ(hak_realloc(address, size), address);
+            }
+        });
+    }
+}
+#endif
+
 TEST(ReportDeathTest, WhatIsNoBlockIsNotFreed) {
     testing::FLAGS_gtest_death_test_style = "threadsafe";
-    for_all_that_is_dead([](auto make, const char *) {
-        const char *line = "^hakmem: (invalid|double) free: ";
+    const char *line = "^hakmem: (invalid|double) free: ";
+    auto is_not_freed = [line](auto make) {
         expect_report(line, [=] { hak_free(make()); });
         expect_report(line, [=] { hak_free_sized(make(), 48); });
         expect_report(line, [=] { hak_free_aligned_sized(make(), 16, 48); });
@@ -131,7 +160,16 @@ TEST(ReportDeathTest, WhatIsNoBlockIsNotFreed) {
         expect_report(line, [=] { hot_delete_sized(make(), 20 * KiB, KIND_NEW); });
         expect_report(line, [=] { hak_delete_aligned(make(), 16, KIND_NEW); });
         expect_report(line, [=] { hak_delete_aligned_sized(make(), 48, 16, KIND_NEW); });
-    });
+    };
+    for_all_that_is_dead([=](auto make, const char *) { is_not_freed(make); });
+#if !defined(__SANITIZE_ADDRESS__)
+    for (size_t bytes : kUnmarked) {
+        expect_report(line, [=] { hak_free(unmarked_block(bytes)); });
+        expect_report(line, [=] { hak_free_sized(unmarked_block(bytes), bytes); });
+        expect_report(line, [=] { hot_delete_sized(unmarked_block(bytes), bytes, KIND_NEW); });
+        expect_report(line, [=] { hak_delete_aligned(unmarked_block(bytes), 16, KIND_NEW); });
+    }
+#endif
 }
 
 TEST(ReportDeathTest, AWrongSizeOrAlignmentLeavesTheBlock) {
@@ -157,8 +195,13 @@ TEST(ReportDeathTest, AWrongSizeOrAlignmentLeavesTheBlock) {
         leaves("^hakmem: wrong alignment in operator delete: ", size,
                [=](void *b) { hak_delete_aligned(b, 3, KIND_NEW); });
     }
-    leaves("^hakmem: wrong size in operator delete: ", 48,
-           [](void *b) { hot_delete_sized(b, 100, KIND_NEW); });
+    for (auto [size, wrong] : {std::pair{size_t{48}, size_t{100}},
+                               {3 * KiB, 5 * KiB},
+                               {20 * KiB, 40 * KiB},
+                               {40 * KiB, 20 * KiB}}) {
+        leaves("^hakmem: wrong size in operator delete: ", size,
+               [wrong = wrong](void *b) { hot_delete_sized(b, wrong, KIND_NEW); });
+    }
 }
 
 /* What was written is more than any class rounds up by, once a block that shrank stayed. */

@@ -39,9 +39,11 @@ PATHS = [
     ("free, runs of 10,000 of 64 B", ["runs", 64, RUN], ["free"], RUN, True),
     ("calloc, 64 B", ["calloc", 64], ["calloc"], 1, False),
     ("realloc to the same size, 64 B", ["realloc", 64], ["realloc"], 1, False),
+    ("malloc_usable_size, 64 B", ["usable", 64], ["usable"], 1, False),
     ("aligned_alloc, 64 of 64 B", ["aligned", 64], ["aligned"], 1, False),
     ("operator new, 64 B", ["new", 64], ["new"], 1, False),
     ("operator delete with its size, 64 B", ["new", 64], ["delete"], 1, False),
+    ("operator delete with its size, 4 KiB", ["new", 4096], ["delete"], 1, False),
     ("malloc and free, 32 KiB", ["lifo", 32 << 10], ["malloc", "free"], 1, False),
     ("malloc and free, 4 MiB", ["lifo", LARGE], ["malloc", "free"], 1, False),
 ]

@@ -82,6 +82,10 @@ HAK_INLINE uint32_t word_first(uint32_t word) {
     return (word >> WORD_FIRST_SHIFT & 127) * RUN_GRAIN;
 }
 HAK_INLINE uint32_t word_count(uint32_t word) { return word >> WORD_COUNT_SHIFT & 15; }
+/* What a slab's word is in all of its units. */
+HAK_INLINE uint32_t word_without_run(uint32_t word) {
+    return word & ~(WORD_CHECKED - (1u << WORD_FIRST_SHIFT));
+}
 HAK_INLINE bool word_is_large(uint32_t word) { return (word & WORD_LARGE) != 0; }
 HAK_INLINE uint32_t word_large_id(uint32_t word) { return word & ~WORD_LARGE; }
 

@@ -110,7 +110,7 @@ struct slab *hak_shared_pool_take_partial(unsigned c, struct slab_owner *owner) 
 void hak_shared_pool_freed_into(struct slab *slab) {
     if (HAK_LIKELY(!load_relaxed(&slab->orphan))) return;
     /* Counted beside others that free: one of them counts all of its blocks, the last one. */
-    if (hak_slab_count_free(slab) != load_relaxed(&slab->capacity)) return;
+    if (!hak_slab_has_all(slab)) return;
     uint64_t now = clock_ms();
     hak_pool_acquire();
     hak_orphans_collect();

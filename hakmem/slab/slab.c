@@ -388,6 +388,16 @@ unsigned hak_slab_count_free(const struct slab *slab) {
     return count;
 }
 
+bool hak_slab_has_all(const struct slab *slab) {
+    unsigned capacity = load_relaxed(&slab->capacity), words = (capacity + 63u) / 64;
+    for (unsigned w = 0; w < words; w++) {
+        uint64_t here = load_relaxed(free_word(slab, w)) | load_relaxed(remote_word(slab, w));
+        unsigned blocks = w == words - 1 && capacity % 64 != 0 ? capacity % 64 : 64;
+        if (popcount(here) != blocks) return false;
+    }
+    return true;
+}
+
 bool hak_slab_agrees(const struct slab *slab) {
     unsigned here = 0, words = words_of(slab), tail = slab->capacity % 64;
     for (unsigned w = 0; w < words; w++) {

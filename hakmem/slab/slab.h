@@ -198,6 +198,8 @@ void hak_slab_clear_pending(struct slab *slab);
 void hak_slab_forward_pending(struct slab *slab);
 /* Blocks that are here, by the bits. Exact only while nobody writes them. */
 unsigned hak_slab_count_free(const struct slab *slab);
+/* Any thread: every block is here, by the bits. Exact only while nobody writes them. */
+bool hak_slab_has_all(const struct slab *slab);
 /* The invariant holds, and the registry says the same of its units. Owner, quiescent. */
 bool hak_slab_agrees(const struct slab *slab);
 /* Aborts in debug builds unless it does. */

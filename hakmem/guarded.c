@@ -192,7 +192,6 @@ static bool stays(const struct guarded_block *g, size_t size) {
 
 void *hak_guarded_realloc(void *block, size_t size) {
     FIND_PLACES(places)
-    if (block == NULL) return make(BLOCK_MIN, size, ANY, KIND_MALLOC, places);
     struct guarded_block g;
     if (!guarded_find(block, &hak_verb_realloc, &g) ||
         !guarded_kind_fits(&g, KIND_MALLOC, "mismatched realloc") || !guarded_is_whole(&g)) {

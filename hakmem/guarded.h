@@ -25,6 +25,7 @@ void *hak_guarded_calloc(size_t size);
 /* The same for operator new and new[]. Where there is none, what `otherwise` gives. */
 void *hak_guarded_new(size_t align, size_t size, enum block_kind kind,
                       void *(*otherwise)(size_t align, size_t size));
+/* `block`: not NULL. */
 void *hak_guarded_realloc(void *block, size_t size);
 /* `word`: the block's. */
 void hak_guarded_free(void *block, uint32_t word, enum block_kind kind);

@@ -47,11 +47,10 @@ static HAK_NOINLINE void *move(void *block, size_t bytes, size_t size) {
     return moved;
 }
 
-/* All but what hak_realloc serves at once. */
+/* All but what hak_realloc serves at once. `block`: not NULL. */
 static HAK_NOINLINE void *realloc_slow(void *block, size_t size) {
     if (watch_may_be_on()) return hak_watched_realloc(block, size);
     if (guard_is_on()) return hak_guarded_realloc(block, size);
-    if (block == NULL) return hot_malloc(size);
     uint32_t word = hak_raw_word(block, &hak_verb_realloc);
     size_t bytes = hak_raw_bytes(block, word, &hak_verb_realloc);
     if (HAK_UNLIKELY(bytes == 0)) {
@@ -96,7 +95,8 @@ HAK_INLINE void *resize(void *block, const struct place *place, size_t bytes, si
 void *hak_realloc(void *block, size_t size) {
     struct place place;
     const struct size_class *sc = live_find(block, &place);
-    if (HAK_UNLIKELY(sc == NULL)) return realloc_slow(block, size);
+    if (HAK_UNLIKELY(sc == NULL))
+        return block == NULL ? hot_malloc(size) : realloc_slow(block, size);
     return resize(block, &place, sc->block_bytes, size);
 }
 

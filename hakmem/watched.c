@@ -95,7 +95,6 @@ static void copy(void *to, void *from, size_t bytes) {
 
 void *hak_watched_realloc(void *block, size_t size) {
     if (!hak_watch_find()) return hak_realloc(block, size);
-    if (block == NULL) return hak_watched_alloc(BLOCK_MIN, size);
     size_t usable = hak_watched_bytes(block, &hak_verb_realloc);
     if (usable == 0) {
         errno = EINVAL;

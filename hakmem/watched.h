@@ -16,6 +16,7 @@
  * `align`: a power of two, BLOCK_MIN at least. */
 void *hak_watched_alloc(size_t align, size_t size);
 void *hak_watched_calloc(size_t size);
+/* `block`: not NULL. */
 void *hak_watched_realloc(void *block, size_t size);
 void hak_watched_free(void *block);
 /* A block's usable bytes; 0: it is none, as was reported. */

@@ -128,8 +128,10 @@
 #define HUGE_CLASS_SLABS 8
 #define HUGE_HEAP_BYTES (20 * MiB)
 #define HUGE_BLOCK_MAX (64 * KiB) /* larger ones leave whole pages of theirs untouched */
-/* Beyond the bound, for parts of superslabs of huge pages: until the next tick. */
+/* Beyond the bound, for parts of superslabs of huge pages, until the next tick: so much at least,
+ * and such a share of what is in use. */
 #define RESIDENT_SLACK_BYTES (8 * MiB)
+#define RESIDENT_SLACK_SHARE 8
 /* Units that a tick purges: a call that only wanted a block must not wait for more. */
 #define PURGE_TICK_UNITS 128
 /* Slabs of no thread with at most a quarter of their blocks outside lose their empty pages after so

@@ -118,6 +118,7 @@ void hak_numa_bind(void *, size_t, unsigned) {}
 bool hak_os_populate(void *, size_t) { return true; }
 size_t hak_os_address_space_limit(void) { return SIZE_MAX; }
 bool hak_os_ask_huge(void *, size_t) { return false; }
+void hak_os_drop_tables(void *, size_t) {}
 void hak_os_refuse_huge(void *, size_t) {}
 void hak_os_split_huge(void *, size_t) {}
 bool hak_os_has_huge(void) { return false; }

@@ -56,6 +56,8 @@ bool hak_os_ask_huge(void *base, size_t bytes) {
     return advise(base, bytes, MADV_HUGEPAGE);
 }
 
+void hak_os_drop_tables(void *base, size_t bytes) { advise(base, bytes, MADV_DONTNEED); }
+
 void hak_os_refuse_huge(void *base, size_t bytes) { advise(base, bytes, MADV_NOHUGEPAGE); }
 
 /* Purging a part unmaps it, and leaves the memory with the huge page until the kernel is short of

@@ -3,7 +3,8 @@
  * A superslab gets them as a whole or not at all, when it has no pages: for a class that fills its
  * slabs, in a heap that is large beside a superslab. It is resident as a whole then. As soon as a
  * part of it is purged the kernel must split the huge page, or nothing would come free; the
- * superslab has small pages from then on, until it is empty and purged. */
+ * superslab has small pages from then on, until it is empty and purged. The tables of small pages
+ * that went in parts go before it is asked for huge ones again: there is no place for both. */
 #include "hakmem/config/options.h"
 #include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/os_backend.h"
@@ -20,6 +21,10 @@ void hak_huge_choose(struct superslab *ss, unsigned c, bool grows) {
     if (ss->used != 0 || ss->resident != 0) return;
     /* All of it is resident at the first touch: what does not fit the budget stays small. */
     bool huge = pays(c, grows) && hak_budget_take(SUPERSLAB_BYTES);
+    if (huge && ss->parted) {
+        hak_os_drop_tables(ss->base, SUPERSLAB_BYTES);
+        ss->parted = false;
+    }
     if (huge && !ss->huge && !hak_os_ask_huge(ss->base, SUPERSLAB_BYTES)) {
         hak_budget_give(SUPERSLAB_BYTES);
         huge = false;

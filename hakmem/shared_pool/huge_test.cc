@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "hakmem/base/clock.h"
 #include "hakmem/config/options.h"
 #include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/os_backend.h"
@@ -135,6 +136,51 @@ TEST_F(Huge, APartThatGoesBackComesFreeAndTheRestStays) {
     EXPECT_EQ(slab_superslab(next), slab_superslab(s));
     *slab_base(next) = 1;
     EXPECT_LE(ResidentPages(slab_superslab(s)), SLAB_BYTES / 4096 + 1);
+}
+
+TEST_F(Huge, WhatWentInPartsIsAskedForAnew) {
+    Grow(kHeapSlabs);
+    slab *s = Take(kSmall, true);
+    superslab *ss = slab_superslab(s);
+    *slab_base(s) = 1;
+    hak_shared_pool_trim(0);
+    EXPECT_TRUE(ss->parted);
+    Drop(kHeapSlabs);
+    hak_shared_pool_trim(0);
+    EXPECT_TRUE(ss->parted); /* the last part went, and not the tables of the others */
+    s = Take(kSmall, true);
+    ASSERT_EQ(slab_superslab(s), ss);
+    EXPECT_FALSE(ss->parted);
+    EXPECT_TRUE(ss->huge);
+    EXPECT_TRUE(AsksForHuge(s));
+    EXPECT_EQ(ResidentPages(ss), 0u);
+    Drop(kHeapSlabs);
+    hak_shared_pool_trim(0); /* as a whole */
+    EXPECT_FALSE(ss->parted);
+}
+
+TEST_F(Huge, PartsWaitForTheTickWithinAShareOfWhatIsInUse) {
+    constexpr size_t kHeap = 2 * RESIDENT_SLACK_SHARE * RESIDENT_SLACK_BYTES / SLAB_BYTES;
+    constexpr size_t kParts = (RESIDENT_FREE_BYTES + RESIDENT_SLACK_BYTES) / SLAB_BYTES + 64;
+    Grow(kHeapSlabs + kHeap);
+    std::vector<slab *> kept;
+    size_t parts = 0;
+    for (slab *s : slabs_) {
+        if (slab_superslab(s)->huge && s->index % 5 == 1 && parts < kParts) {
+            hak_shared_pool_give_empty(s);
+            parts++;
+        } else {
+            kept.push_back(s);
+        }
+    }
+    slabs_ = kept;
+    ASSERT_EQ(parts, kParts);
+    shared_pool_stats before, after;
+    hak_shared_pool_stats(&before);
+    EXPECT_GE(before.resident_free_bytes, kParts * SLAB_BYTES);
+    hak_shared_pool_tick(clock_ms());
+    hak_shared_pool_stats(&after);
+    EXPECT_LT(after.resident_free_bytes, before.resident_free_bytes);
 }
 
 TEST_F(Huge, AreNotCountedWhereTheKernelRefuses) {

@@ -122,7 +122,10 @@ static unsigned purge_longest_run(struct superslab *ss) {
     ss->purging &= ~units;
     /* Where the kernel refuses (mlocked pages), the units stay resident: never taken for zero. */
     hak_superslabs_set(all, ss, ss->used & ~units, purged ? ss->resident & ~units : ss->resident);
-    if (purged) hak_pool.policy.purged += run;
+    if (purged) {
+        hak_pool.policy.purged += run;
+        ss->parted = units != UINT32_MAX;
+    }
     return purged ? run : 0;
 }
 
@@ -162,8 +165,13 @@ static size_t unmap_dropped(void) {
     return bytes;
 }
 
-/* Parts of huge pages wait for the tick, within bounds. */
-static size_t slack(void) { return hak_pool.policy.scarce ? 0 : RESIDENT_SLACK_BYTES / SLAB_BYTES; }
+/* Parts of huge pages wait for the tick, within bounds: of a heap that shrinks most superslabs are
+ * soon free as a whole, and huge pages come back for a tenth of what small ones cost. */
+static size_t slack(void) {
+    size_t least = RESIDENT_SLACK_BYTES / SLAB_BYTES,
+           share = hak_pool.all.used / RESIDENT_SLACK_SHARE;
+    return hak_pool.policy.scarce ? 0 : share > least ? share : least;
+}
 
 /* More is resident than the policy keeps. */
 static bool is_above_bound(uint64_t now) {

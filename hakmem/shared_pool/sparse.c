@@ -32,6 +32,7 @@ static bool purge_pages(struct slab *slab) {
     }
     hak_pool_acquire();
     hak_pool.purging = false;
+    ss->parted |= any;
     return any;
 }
 

@@ -92,6 +92,7 @@ struct superslab {
     bool cached;                 /* in the LRU cache */
     bool mapped;                 /* has address space */
     bool huge;                   /* the kernel is asked for huge pages there */
+    bool parted;                 /* pages went in parts, so their tables may be left */
     int8_t node;                 /* memory node that its pages prefer; -1: none */
     uint8_t heads[SLABS_PER_SUPERSLAB]; /* of unit i: index of the head of its run */
     struct slab slabs[SLABS_PER_SUPERSLAB];

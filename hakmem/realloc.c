@@ -62,7 +62,7 @@ static HAK_NOINLINE void *realloc_slow(void *block, size_t size) {
         return NULL;
     }
     bool large = word_is_large(word);
-    if (large ? size <= bytes && size >= bytes - bytes / 8 : stays(size, bytes)) {
+    if (large ? size <= bytes && size >= bytes - bytes / 4 : stays(size, bytes)) {
         if (large) hak_large_tell(block, word);
         note_size(size, bytes);
         return block;

@@ -156,11 +156,10 @@
  * malloc and free of it would take. */
 #define LARGE_END_BYTES (16 * KiB)
 /* Kept mappings may have all of HAKMEM_LARGE_CACHE_MB when they were wanted back so soon after
- * they were purged, so often in a row; others a fifth of it. 512 MiB that are written to and freed
- * again and again take longer. */
-#define LARGE_EAGER_MS 20
-#define LARGE_EAGER_REUSES 4
-#define LARGE_CALM_SHARE 5
+ * they were last purged; others a tenth of it. 512 MiB that are written to and freed again and
+ * again take longer. */
+#define LARGE_EAGER_MS 250
+#define LARGE_CALM_SHARE 10
 /* A kept mapping gives up its room to another that is freed, unless it was itself freed within so
  * many frees that found no room: else two threads would take it from each other. */
 #define LARGE_RECENT_TURNS 2

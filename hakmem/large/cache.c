@@ -64,34 +64,59 @@ static unsigned size_of(size_t bytes) {
  * than the rest of a malloc and free. */
 static size_t end_bytes(void) { return align_up(LARGE_END_BYTES, hak_os_page_bytes()); }
 
-static bool fits(const struct large *r, size_t bytes, size_t align) {
-    return load_relaxed(&r->bytes) == bytes &&
-           ((uintptr_t)load_relaxed(&r->base) & (align - 1)) == 0;
+/* What serves: a mapping of the block's size, or one that is at most a third longer than what was
+ * asked for, as any block's size may be (a free that knows the size relies on it). So a few
+ * mappings serve many sizes. */
+struct wanted {
+    size_t least, most, align;
+    unsigned size, end; /* of the sizes */
+};
+
+/* Of more than LARGE_CACHED_MAX: no sizes. */
+static struct wanted wanted_of(size_t bytes, size_t align) {
+    struct wanted w = {.least = large_round(bytes), .most = bytes + bytes / 3, .align = align};
+    if (w.most < w.least) w.most = w.least;
+    if (w.most > LARGE_CACHED_MAX) w.most = LARGE_CACHED_MAX;
+    w.size = size_of(w.least);
+    w.end = size_of(w.most) + 1;
+    return w;
+}
+
+static bool fits(const struct large *r, const struct wanted *w) {
+    size_t bytes = load_relaxed(&r->bytes);
+    return bytes >= w->least && bytes <= w->most &&
+           ((uintptr_t)load_relaxed(&r->base) & (w->align - 1)) == 0;
 }
 
 /* ---- Without the lock ----------------------------------------------------------------------- */
 
-static bool make_live(struct large *r, size_t bytes, size_t align) {
+static bool make_live(struct large *r, const struct wanted *w) {
     /* Read first: what is read after it is of the same life, or the cas fails. */
     uint32_t state = load_acquire(&r->state);
-    return large_kind(state) == LARGE_KEPT && fits(r, bytes, align) &&
+    return large_kind(state) == LARGE_KEPT && fits(r, w) &&
            cas_acq_rel(&r->state, &state, large_state(state, LARGE_LIVE_KEPT));
 }
 
-struct large *hak_large_cache_take_kept(size_t bytes, size_t align) {
-    if (bytes > LARGE_CACHED_MAX) return NULL;
-    uint32_t *newest = &cache.newest_kept_of[size_of(bytes)];
+static struct large *take_kept_of(unsigned size, const struct wanted *w) {
+    uint32_t *newest = &cache.newest_kept_of[size];
     uint32_t id = load_relaxed(newest);
     for (unsigned n = 0; id != 0 && n < LARGE_HINTS; n++) {
         struct large *r = large_record(id);
         uint32_t older = load_relaxed(&r->older);
-        if (make_live(r, bytes, align)) {
+        if (make_live(r, w)) {
             store_relaxed(newest, older);
             return r;
         }
         id = older;
     }
     return NULL;
+}
+
+struct large *hak_large_cache_take_kept(size_t bytes, size_t align) {
+    struct wanted w = wanted_of(bytes, align);
+    struct large *r = NULL;
+    for (unsigned size = w.size; size < w.end && r == NULL; size++) r = take_kept_of(size, &w);
+    return r;
 }
 
 bool hak_large_cache_keep(struct large *r) {
@@ -186,7 +211,7 @@ static bool has_room(const struct large *r, uint64_t room) {
 /* Makes it kept if there is room, or others that were not freed just now have it. */
 static bool admit(struct large *r, struct list *out) {
     uint64_t room = hak_options.large_cache_mb * MiB;
-    if (r->reuses < LARGE_EAGER_REUSES) room /= LARGE_CALM_SHARE;
+    if (!r->eager) room /= LARGE_CALM_SHARE;
     if (r->bytes > room) return false;
     for (unsigned n = 0; n < LARGE_CACHE_ENTRIES && !has_room(r, room); n++) {
         struct large *least = least_recent();
@@ -256,24 +281,32 @@ static size_t drop_all(struct list *out) {
     return bytes;
 }
 
+/* The newest parked one of the smallest size. */
+static struct large *find_parked(const struct wanted *w) {
+    for (unsigned size = w->size; size < w->end; size++) {
+        struct list *parked = &cache.parked_of[size];
+        for (struct list *l = parked->next; l != parked; l = l->next) {
+            struct large *r = list_entry(l, struct large, by_size);
+            if (fits(r, w)) return r;
+        }
+    }
+    return NULL;
+}
+
 struct large *hak_large_cache_take(size_t bytes, size_t align, bool *purged) {
     *purged = false;
     if (bytes > LARGE_CACHED_MAX || !hak_large_cache_waits()) return NULL;
-    struct large *found = NULL;
+    struct wanted w = wanted_of(bytes, align);
     acquire();
-    struct list *parked = &cache.parked_of[size_of(bytes)];
-    for (struct list *l = parked->next; l != parked && found == NULL; l = l->next) {
-        struct large *r = list_entry(l, struct large, by_size);
-        if (fits(r, bytes, align)) found = r;
-    }
+    struct large *found = find_parked(&w);
     if (found != NULL) {
         delist_parked(found, LARGE_LIVE);
-        found->reuses = clock_ms() - found->parked_ms <= LARGE_EAGER_MS ? found->reuses + 1 : 0;
+        found->eager = clock_ms() - found->parked_ms <= LARGE_EAGER_MS;
         *purged = true;
     }
     /* One that the hints have lost. */
     for (struct list *l = cache.kept.next; l != &cache.kept && found == NULL; l = l->next) {
-        if (make_live(of_listed(l), bytes, align)) found = of_listed(l);
+        if (make_live(of_listed(l), &w)) found = of_listed(l);
     }
     release();
     return found;

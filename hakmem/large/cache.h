@@ -1,4 +1,4 @@
-/* Mappings of freed large blocks, for the next ones of their size.
+/* Mappings of freed large blocks, for the next ones of about their size.
  *
  *   LIVE --free--> purged but for its ends --> PARKED --alloc--> LIVE    under the lock
  *             '--> there is room ------------> KEPT <--alloc, free--> LIVE_KEPT    one cas
@@ -7,7 +7,8 @@
  * Room is bytes of kept mappings, those that are live meanwhile too. HAKMEM_LARGE_CACHE_MB is there
  * for mappings that come and go fast, a fifth of it for others. So whatever the program writes to,
  * no more than that stays when all is free. What was freed longest ago gives up its room.
- * Sizes go in eighths of a doubling, so that mappings of a size serve each other. */
+ * Sizes go in eighths of a doubling, so that mappings of a size serve each other; and one serves a
+ * block that needs three quarters of it, rather than that pages come and go. */
 #ifndef HAKMEM_LARGE_CACHE_H_
 #define HAKMEM_LARGE_CACHE_H_
 
@@ -20,12 +21,12 @@ extern "C" {
 #endif
 /* As large_round. */
 size_t hak_large_round_any(size_t bytes);
-/* A kept mapping of `bytes` (rounded) at a multiple of `align`, live now. Lock-free. NULL: none. */
+/* A kept mapping for `bytes`, of their size or up to a third more, at a multiple of `align`, live
+ * now. Lock-free. NULL: none. */
 struct large *hak_large_cache_take_kept(size_t bytes, size_t align);
 /* The same, of all kinds. `*purged`: it was, and hak_large_cache_clear_ends makes it zero.
  * Locks. */
 struct large *hak_large_cache_take(size_t bytes, size_t align, bool *purged);
-void hak_large_cache_clear_ends(struct large *r);
 /* Makes a mapping zero that was parked and that nobody has written to since. */
 void hak_large_cache_clear_ends(struct large *r);
 /* Frees a mapping in state LIVE_KEPT. Lock-free. False: it is in no such state. */

@@ -23,7 +23,7 @@ static void set_asked(struct large *r, size_t bytes) {
 
 void *hak_large_take(size_t bytes) {
     if (bytes > LARGE_CACHED_MAX) return NULL;
-    struct large *r = hak_large_cache_take_kept(large_round(bytes), SLAB_BYTES);
+    struct large *r = hak_large_cache_take_kept(bytes, SLAB_BYTES);
     if (r == NULL) return NULL;
     set_asked(r, bytes);
     return load_relaxed(&r->base);
@@ -43,7 +43,7 @@ static char *map_block(size_t bytes, size_t align, size_t asked) {
     r->dirty = 0;
     set_asked(r, asked);
     r->huge = false;
-    r->reuses = 0;
+    r->eager = false;
     if (!hak_registry_reserve(base, 1)) {
         hak_large_cache_drop(r);
         return NULL;
@@ -61,8 +61,8 @@ void *hak_large_alloc(size_t bytes, size_t align, bool aside, bool *zero) {
     size_t rounded = large_round(bytes), asked = in_pages(bytes);
     if (!aside) {
         bool purged = false;
-        struct large *r = hak_large_cache_take_kept(rounded, align);
-        if (r == NULL) r = hak_large_cache_take(rounded, align, &purged);
+        struct large *r = hak_large_cache_take_kept(bytes, align);
+        if (r == NULL) r = hak_large_cache_take(bytes, align, &purged);
         if (r != NULL) {
             if (purged && wants_zero) hak_large_cache_clear_ends(r);
             *zero = purged && wants_zero;

@@ -1,4 +1,5 @@
 /* Blocks with a mapping each: contents, alignment, the cache, misuse, refusals of the kernel. */
+#include "hakmem/large/cache.h"
 #include "hakmem/large/large.h"
 
 #include <gtest/gtest.h>
@@ -212,7 +213,7 @@ char *until_kept(size_t bytes) {
     return allocate(bytes);
 }
 
-TEST_F(Large, WhatIsFreedOnceKeepsAFifthOfTheRoom) {
+TEST_F(Large, WhatIsFreedOnceKeepsATenthOfTheRoom) {
     char *b = allocate(kCalm + 1 * MiB);
     give(b);
     EXPECT_EQ(stats().kept_bytes, 0u);
@@ -237,17 +238,42 @@ TEST_F(Large, WhatComesAndGoesFastMayKeepAll) {
 TEST_F(Large, TheRoomOfALiveMappingCounts) {
     size_t bytes = align_up(kCalm / 2, 1 * MiB);
     std::vector<char *> blocks;
-    for (int i = 0; i < 8; i++) blocks.push_back(allocate(bytes));
+    size_t room = hak_options.large_cache_mb * MiB;
+    while (blocks.size() * bytes < room + kCalm) blocks.push_back(allocate(bytes));
     for (int round = 0; round < 3; round++) {
         for (char *b : blocks) give(b);
-        EXPECT_LE(stats().kept_bytes, kCalm);
+        EXPECT_LE(stats().kept_bytes, round == 0 ? kCalm : room);
         for (char *&b : blocks) b = allocate(bytes);
     }
     for (char *b : blocks) give(b);
 }
 
+TEST_F(Large, AMappingServesWhatNeedsThreeQuartersOfIt) {
+    for (size_t bytes : {8 * MiB, 2 * kCalm}) { /* kept, parked */
+        size_t whole = large_round(bytes), least = whole - whole / 4;
+        char *a = allocate(whole);
+        give(a);
+        char *less = allocate(least - 1);
+        EXPECT_NE(less, a);
+        char *b = allocate(least);
+        EXPECT_EQ(b, a);
+        EXPECT_EQ(usable(b), whole);
+        b[whole - 1] = 1;
+        give(b);
+        give(less);
+        /* The one of its own size first. */
+        EXPECT_EQ(allocate(least - 1), less);
+        EXPECT_EQ(allocate(whole), a);
+        give(a);
+        give(less);
+        hak_large_trim(0);
+    }
+}
+
 TEST_F(Large, APurgedMappingIsZeroForWhoeverAsks) {
     size_t bytes = 2 * kCalm;
+    uint64_t before = hak_options.large_cache_mb;
+    hak_options.large_cache_mb = 1; /* room for none of it, however soon it is wanted back */
     for (size_t asked : {bytes, bytes - 5000, bytes - 70000, bytes - 300000}) {
         /* The end of a larger life lies behind that of the next one. */
         char *first = allocate(bytes);
@@ -266,6 +292,7 @@ TEST_F(Large, APurgedMappingIsZeroForWhoeverAsks) {
         give(b);
         hak_large_trim(0);
     }
+    hak_options.large_cache_mb = before;
 }
 
 TEST_F(Large, WhatTheProgramWasToldOfIsPurgedToo) {

@@ -168,8 +168,8 @@ static size_t unmap_dropped(void) {
 /* Parts of huge pages wait for the tick, within bounds: of a heap that shrinks most superslabs are
  * soon free as a whole, and huge pages come back for a tenth of what small ones cost. */
 static size_t slack(void) {
-    size_t least = RESIDENT_SLACK_BYTES / SLAB_BYTES,
-           share = hak_pool.all.used / RESIDENT_SLACK_SHARE;
+    size_t least = RESIDENT_SLACK_BYTES / SLAB_BYTES;
+    size_t share = hak_pool.all.used / RESIDENT_SLACK_SHARE;
     return hak_pool.policy.scarce ? 0 : share > least ? share : least;
 }
 

@@ -52,8 +52,8 @@ bool hak_os_populate(void *base, size_t bytes);
 bool hak_os_resize(void *base, size_t from_bytes, size_t to_bytes);
 /* Asks for huge pages from now on, where the kernel has them. False: it has none. */
 bool hak_os_ask_huge(void *base, size_t bytes);
-/* Drops the kernel's tables of small pages, of which none are left there: some kernels do it (6.14
- * and later), if the range is told in one call, and only then is there room for huge pages. */
+/* Drops the kernel's tables of small pages, of which none are left there: a kernel with
+ * CONFIG_PT_RECLAIM does, if the range is told in one call; then there is room for huge pages. */
 void hak_os_drop_tables(void *base, size_t bytes);
 /* Asks for none from now on. */
 void hak_os_refuse_huge(void *base, size_t bytes);

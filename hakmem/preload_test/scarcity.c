@@ -229,7 +229,7 @@ static void mappings_run_out(void) {
     without_mappings(chain, allowed);
     size_t empty = status_bytes("VmRSS");
     dprintf(1, "resident: %zu MiB, freed: %zu MiB\n", full / MIB, empty / MIB);
-    /* Pages go back without a mapping: the pool and the cache of large blocks keep 32 MiB each. */
+    /* Pages go back without a mapping: the pool and the cache of large blocks keep some. */
     CHECK_WITH(empty <= full / 4, "%zu MiB of %zu", empty / MIB, full / MIB);
     CHECK(munmap(filler, filler_pages * page) == 0);
     malloc_trim(0);

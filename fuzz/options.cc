@@ -37,6 +37,7 @@ const Option kOptions[] = {
     {"MLOCK", &options::mlock, 0, 1},
     {"NUMA", &options::numa, 0, 1},
     {"MAINTENANCE", &options::maintenance, 0, 1},
+    {"DEEPBIND", &options::deepbind, 0, 1},
     {"MAINTENANCE_MS", &options::maintenance_ms, 100, 60000},
     {"ERROR_JSON", &options::error_json, 0, 1},
     {"STATS", &options::stats, 0, 1},

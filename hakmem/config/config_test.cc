@@ -54,6 +54,7 @@ TEST_F(Options, HaveTheDocumentedDefaults) {
     EXPECT_EQ(hak_options.limit | hak_options.limit_percent, 0u);
     EXPECT_EQ(hak_options.thp, static_cast<uint64_t>(THP_DEFAULT));
     EXPECT_EQ(hak_options.hugetlb | hak_options.mlock | hak_options.maintenance, 0u);
+    EXPECT_EQ(hak_options.deepbind, 0u);
     EXPECT_EQ(hak_options.maintenance_ms, 500u);
 }
 
@@ -182,6 +183,8 @@ TEST_F(Options, TakeWhatKindOfPagesThereAre) {
                                           "default|always|never; using never\n");
     EXPECT_EQ(parse({"HAKMEM_MAINTENANCE=1", "HAKMEM_MAINTENANCE_MS=60000"}), "");
     EXPECT_EQ(hak_options.maintenance, 1u);
+    EXPECT_EQ(parse({"HAKMEM_DEEPBIND=1"}), "");
+    EXPECT_EQ(hak_options.deepbind, 1u);
     EXPECT_EQ(hak_options.maintenance_ms, 60000u);
     EXPECT_EQ(parse({"HAKMEM_MAINTENANCE_MS=0"}),
               "hakmem: option HAKMEM_MAINTENANCE_MS=0 is out of range 100..60000; using 100\n");

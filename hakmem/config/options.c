@@ -65,6 +65,7 @@ static const struct option OPTIONS[] = {
     {"HUGETLB", &hak_options.hugetlb, 0, 1, NULL, NULL},
     {"MLOCK", &hak_options.mlock, 0, 1, NULL, NULL},
     {"NUMA", &hak_options.numa, 0, 1, NULL, NULL},
+    {"DEEPBIND", &hak_options.deepbind, 0, 1, NULL, NULL},
     {"MAINTENANCE", &hak_options.maintenance, 0, 1, NULL, NULL},
     {"MAINTENANCE_MS", &hak_options.maintenance_ms, TICK_MS, 60000, NULL, NULL},
     {"PREWARM_MODE", &hak_options.prewarm_mode, PREWARM_START, PREWARM_ADAPTIVE, PREWARM, NULL},

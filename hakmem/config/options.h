@@ -36,6 +36,7 @@ struct options {
     uint64_t hugetlb;                        /* 1: regions of the system's huge pages */
     uint64_t mlock;                          /* 1: pages stay in RAM once they are there */
     uint64_t numa;                           /* 1: slabs of each memory node for its threads */
+    uint64_t deepbind;                       /* 1: dlopen obeys RTLD_DEEPBIND */
     uint64_t maintenance;                    /* 1: a thread gives back what decays */
     uint64_t maintenance_ms;                 /* from one look of it to the next: 100..60000 */
     uint64_t prewarm_mode;                   /* enum prewarm_mode */

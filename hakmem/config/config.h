@@ -113,12 +113,13 @@
 
 /* Resident bytes of empty slabs that the shared pool keeps, the stock's included. Where purged
  * slabs are wanted back it keeps so much more, up to the second number; four times that after each
- * second but the first in which that goes on, without a pause; and half less of what lies unused
+ * second from BURST_S on in which that goes on, without a pause; and half less of what lies unused
  * from second to second. When no empty slab was wanted for some seconds all that halves each
  * second, down to the last. */
 #define RESIDENT_FREE_BYTES (8 * MiB)
 #define RESIDENT_EXTRA_BYTES (8 * MiB)
 #define RESIDENT_QUIET 2
+#define BURST_S 4
 /* Longer than this without a tick, and what went on before is over. */
 #define PAUSE_MS 400
 #define RESIDENT_QUIET_BYTES (1 * MiB)
@@ -128,8 +129,16 @@
 #define HUGE_CLASS_SLABS 8
 #define HUGE_HEAP_BYTES (20 * MiB)
 #define HUGE_BLOCK_MAX (64 * KiB) /* larger ones leave whole pages of theirs untouched */
-/* Beyond the bound, for parts of superslabs of huge pages, until the next tick: so much at least,
- * and such a share of what is in use. */
+/* What is in use falls and rises by so much or more, so soon after each other and so often, and the
+ * squares of the rises add up to that of the last: then the next fall is expected to be followed by
+ * a rise, and what it frees is kept. Below that stay twenty threads that use 64 MB each in turn, and
+ * what many threads do in a burst, after which all may be silent. */
+#define SWING_BYTES (32 * MiB)
+#define SWING_MS 2000
+#define SWING_RISES 2
+#define SWING_PROOF_BYTES (320 * MiB)
+/* Beyond the base, for parts of superslabs of huge pages, until the next tick: so much at least,
+ * and such a share of what is in use. What is kept as it was wanted back counts. */
 #define RESIDENT_SLACK_BYTES (8 * MiB)
 #define RESIDENT_SLACK_SHARE 8
 /* Units that a tick purges: a call that only wanted a block must not wait for more. */

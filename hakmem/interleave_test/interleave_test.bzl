@@ -18,6 +18,7 @@ _SOURCES = [
     "//hakmem/registry:registry.c",
     "//hakmem/shared_pool:huge.c",
     "//hakmem/shared_pool:orphans.c",
+    "//hakmem/shared_pool:policy.c",
     "//hakmem/shared_pool:prewarm.c",
     "//hakmem/shared_pool:purge.c",
     "//hakmem/shared_pool:repair.c",

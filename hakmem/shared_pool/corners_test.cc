@@ -179,15 +179,15 @@ TEST(PoolCorners, WhatNobodyWantsHalvesFromSecondToSecond) {
     });
 }
 
-/* Units beyond the base after five seconds in which all that was purged is wanted back, where the
- * process works for so many milliseconds of each. */
+/* Units beyond the base after four seconds more than a burst may last, in which all that was purged
+ * is wanted back, where the process works for so many milliseconds of each. */
 uint64_t worked_ms;
 size_t extra_after_churn(uint64_t works) {
     hak_shared_pool_give_empty(hak_shared_pool_take(kSmall, &owner, false));
     hak_pool_worked_ms = [] { return worked_ms; };
     purge_policy *p = &hak_pool.policy;
     uint64_t now = clock_ms();
-    for (int i = 0; i <= 50; i++, now += REFAULT_MS / 10, worked_ms += works / 10) {
+    for (int i = 0; i <= 10 * (BURST_S + 4); i++, now += REFAULT_MS / 10, worked_ms += works / 10) {
         p->purged = p->refaulted = 100 * SLABS_PER_SUPERSLAB;
         p->lowest = 0;
         hak_shared_pool_tick(now);
@@ -202,6 +202,57 @@ TEST(PoolCorners, MoreIsKeptWhereChurnGoesOnForSecondsOfWork) {
     in_a_fresh_process([=] { EXPECT_LE(extra_after_churn(REFAULT_MS / 5), once); });
     /* Many processors work for longer than a second lasts. */
     in_a_fresh_process([=] { EXPECT_LE(extra_after_churn(64 * REFAULT_MS), 256 * once); });
+}
+
+/* Units beyond the base after so many rises and falls of what is in use, with a pause in front of
+ * the last fall, and seconds between a fall and the rise that follows. */
+size_t extra_after_swings(size_t bytes, int times, unsigned pause_ms, unsigned after_fall_ms) {
+    hak_shared_pool_give_empty(hak_shared_pool_take(kSmall, &owner, false));
+    purge_policy *p = &hak_pool.policy;
+    std::vector<slab *> slabs(bytes / SLAB_BYTES);
+    for (int i = 0; i < times; i++) {
+        for (slab *&s : slabs) s = hak_shared_pool_take(kSmall, &owner, false);
+        p->refaulted = 0; /* what goes on for seconds is another matter */
+        if (i + 1 == times) p->ticked_ms -= pause_ms;
+        for (slab *s : slabs) hak_shared_pool_give_empty(s);
+        p->swings.fell_ms -= after_fall_ms;
+    }
+    return p->extra;
+}
+
+constexpr size_t kStock = STOCK_SLABS * SLAB_BYTES; /* counts as in use */
+
+TEST(PoolCorners, MoreIsKeptAtTheThirdFall) {
+    size_t most = SWING_PROOF_BYTES / 4 * 3 + kStock, units = most / SLAB_BYTES;
+    auto extra = extra_after_swings;
+    in_a_fresh_process([=] { EXPECT_EQ(extra(most, 2, 0, 0), 0u); });
+    in_a_fresh_process([=] {
+        for (size_t i = 0; i < units; i++) hak_shared_pool_take(kSmall, &owner, false); /* stay */
+        EXPECT_GE(extra(most, 3, 0, 0), units - SLABS_PER_SUPERSLAB);
+        EXPECT_LE(hak_pool.policy.extra, units + SLABS_PER_SUPERSLAB);
+        EXPECT_GT(stats().resident_free_bytes, most / 2);
+    });
+    in_a_fresh_process([=] { EXPECT_EQ(extra(most, 3, 2 * PAUSE_MS, 0), 0u); });
+    in_a_fresh_process([=] { EXPECT_EQ(extra(most, 9, 0, 2 * SWING_MS), 0u); });
+}
+
+TEST(PoolCorners, SmallerSwingsCountByTheirSquares) {
+    size_t bytes = SWING_PROOF_BYTES / 4 + kStock, units = bytes / SLAB_BYTES;
+    auto extra = extra_after_swings;
+    in_a_fresh_process([=] { EXPECT_EQ(extra(bytes, 16, 0, 0), 0u); });
+    in_a_fresh_process([=] { EXPECT_GE(extra(bytes, 17, 0, 0), units - SLABS_PER_SUPERSLAB); });
+    in_a_fresh_process([=] { EXPECT_EQ(extra(SWING_BYTES / 2, 99, 0, 0), 0u); });
+}
+
+TEST(PoolCorners, WhatIsKeptAnywayNeedNotWaitBeyondIt) {
+    in_a_fresh_process([] {
+        size_t most = RESIDENT_SLACK_BYTES / SLAB_BYTES;
+        EXPECT_EQ(hak_purge_slack(), most);
+        hak_pool.policy.extra = most / 4;
+        EXPECT_EQ(hak_purge_slack(), most - most / 4);
+        hak_pool.policy.extra = 2 * most;
+        EXPECT_EQ(hak_purge_slack(), 0u);
+    });
 }
 
 TEST(PoolCorners, TheStockIsBounded) {

@@ -2,6 +2,7 @@
  *
  *   shared_pool.c  the stages: who asks for a slab, who gives an empty one
  *   orphans.c      slabs with blocks outside that no thread owns
+ *   policy.c       how much of what is empty stays resident
  *   purge.c        which pages of empty slabs go back, and when
  *   sparse.c       empty pages of slabs with few blocks
  *   huge.c         huge pages where a heap grows
@@ -17,6 +18,17 @@
 #include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/shared_pool/superslab.h"
 
+/* How what is in use rises and falls, where that is by SWING_BYTES or more. */
+struct swings {
+    bool falls;       /* now; or it rises */
+    size_t turn;      /* units in use at the end of the present way, as seen so far */
+    size_t bottom;    /* where the last rise began */
+    uint64_t fell_ms; /* when the last fall was seen */
+    unsigned rises;   /* in a row: each soon after a fall */
+    size_t squares;   /* of these rises, in units, summed up */
+    size_t highest;   /* of them */
+};
+
 /* What the purge policy has seen. */
 struct purge_policy {
     uint64_t second_ms; /* start of the second in progress */
@@ -31,6 +43,7 @@ struct purge_policy {
     uint64_t ticked_ms; /* when hak_purge_tick was last called */
     bool wanted;        /* an empty slab was, in this second; set without the lock too */
     unsigned quiet;     /* seconds in a row in which none was */
+    struct swings swings;
     bool scarce;        /* address space ran out: empty superslabs are unmapped */
     uint64_t scarce_ms; /* when it last did */
 };
@@ -107,6 +120,12 @@ void hak_purge_tick(uint64_t now);
 void hak_purge_refault(unsigned span);
 /* Resident units may have been taken. */
 void hak_purge_taken(void);
+/* Units of empty slabs that may keep their pages. */
+size_t hak_purge_bound(void);
+/* So many more may wait for the tick where they are parts of huge pages: of a heap that shrinks
+ * most superslabs are soon free as a whole, and huge pages come back for a tenth of what small ones
+ * cost. */
+size_t hak_purge_slack(void);
 /* Purges down to what the policy keeps. */
 void hak_purge_to_bound(uint64_t now);
 #ifdef __cplusplus

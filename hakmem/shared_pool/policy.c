@@ -1,0 +1,113 @@
+/* How much of what is empty stays resident: by what was used, wanted, and wanted back. */
+#include "hakmem/base/clock.h"
+#include "hakmem/shared_pool/pool.h"
+#include "hakmem/shared_pool/stock.h"
+
+uint64_t (*hak_pool_worked_ms)(void) = clock_worked_ms;
+
+#define BASE_UNITS (RESIDENT_FREE_BYTES / SLAB_BYTES)
+
+/* A second is over; or several, in which nobody looked. Work counts, not time: a burst lasts longer
+ * where the processors have other work too. */
+static void seconds_pass(struct purge_policy *p, uint64_t seconds, uint64_t worked_ms) {
+    unsigned n = seconds < 31 ? (unsigned)seconds : 31;
+    uint64_t worked = worked_ms - p->worked_ms, most = seconds * REFAULT_MS;
+    p->worked_ms = worked_ms;
+    /* What lay unused all the time beyond the base is not needed: half of it goes. */
+    size_t unused = p->lowest > BASE_UNITS ? (p->lowest - BASE_UNITS) / 2 : 0;
+    p->extra -= unused < p->extra ? unused : p->extra;
+    p->busy_ms = p->backed_off ? p->busy_ms + (worked < most ? worked : most) : p->busy_ms >> n;
+    p->backed_off = false;
+    p->lowest = hak_pool.all.resident_free;
+    p->purged = p->refaulted = 0;
+    p->quiet = load_relaxed(&p->wanted) ? 0 : p->quiet + n;
+    store_relaxed(&p->wanted, false);
+}
+
+/* More is kept from now on by what was wanted back. A burst and then silence must not leave much
+ * behind, as nobody may ever come to look: four times as much only where it goes on for seconds. */
+static void back_off(struct purge_policy *p) {
+    uint64_t busy = (p->busy_ms + REFAULT_MS / 2) / REFAULT_MS;
+    unsigned on = busy < BURST_S ? 0 : busy < BURST_S + 8 ? (unsigned)busy - BURST_S + 1 : 8;
+    size_t most = RESIDENT_EXTRA_BYTES / SLAB_BYTES << 2 * on;
+    if (p->extra < most)
+        p->extra += p->refaulted < most - p->extra ? p->refaulted : most - p->extra;
+    p->backed_off = true;
+    p->purged = p->refaulted = 0;
+}
+
+/* What is in use fell and rose again so often and so far that the next fall is expected to be
+ * followed by a rise as well: what it frees is kept. Rises count by their squares: many small ones
+ * are rather different work than the same again. */
+static void follow_swings(struct purge_policy *p) {
+    struct swings *s = &p->swings;
+    size_t used = hak_pool.all.used, far = SWING_BYTES / SLAB_BYTES;
+    const size_t proof = SWING_PROOF_BYTES / SLAB_BYTES;
+    if (s->falls ? used < s->turn : used > s->turn) s->turn = used;
+    if (HAK_LIKELY(s->falls ? used < s->turn + far : s->turn < used + far)) return;
+    uint64_t now = clock_ms();
+    if (s->falls) {
+        s->rises = now - s->fell_ms < SWING_MS ? s->rises + 1 : 0;
+        s->bottom = s->turn;
+    } else {
+        size_t rise = s->turn - s->bottom;
+        if (s->rises == 0) s->squares = s->highest = rise = 0;
+        s->squares += rise * rise;
+        if (s->highest < rise) s->highest = rise;
+        bool again = s->rises >= SWING_RISES && s->squares >= proof * proof;
+        if (again && p->extra < s->highest) p->extra = s->highest;
+        s->fell_ms = now;
+    }
+    s->falls = !s->falls;
+    s->turn = used;
+}
+
+void hak_purge_tick(uint64_t now) {
+    struct purge_policy *p = &hak_pool.policy;
+    follow_swings(p);
+    /* Nobody came for a while: what comes now does not go on, it begins. */
+    if ((int64_t)(now - p->ticked_ms) > PAUSE_MS) p->busy_ms = p->swings.rises = 0;
+    if ((int64_t)(now - p->ticked_ms) > 0) p->ticked_ms = now;
+    /* A superslab's worth of purges, and a tenth wanted back: that is not worth waiting for the
+     * second to end. */
+    if (p->purged >= SLABS_PER_SUPERSLAB && p->refaulted * 10 > p->purged) back_off(p);
+    /* Threads read the clock before they come in: one may be late. */
+    if ((int64_t)(now - p->second_ms) < REFAULT_MS) return;
+    seconds_pass(p, (now - p->second_ms) / REFAULT_MS, hak_pool_worked_ms());
+    p->second_ms = now;
+    if (p->scarce && (int64_t)(now - p->scarce_ms) > SCARCE_MS) {
+        store_relaxed(&p->scarce, false);
+        hak_pool.all.region_bytes = REGION_FIRST_BYTES;
+    }
+}
+
+void hak_purge_taken(void) {
+    size_t here = hak_pool.all.resident_free;
+    if (here < hak_pool.policy.lowest) hak_pool.policy.lowest = here;
+    follow_swings(&hak_pool.policy);
+}
+
+void hak_purge_refault(unsigned span) {
+    struct purge_policy *p = &hak_pool.policy;
+    if (p->purged_ms != 0 && clock_ms() - p->purged_ms < REFAULT_MS) p->refaulted += span;
+}
+
+size_t hak_purge_bound(void) {
+    const struct purge_policy *p = &hak_pool.policy;
+    if (p->scarce) return 0;
+    size_t units = BASE_UNITS + p->extra, least = RESIDENT_QUIET_BYTES / SLAB_BYTES;
+    /* What nobody wants halves from second to second. */
+    unsigned halvings = p->quiet > RESIDENT_QUIET ? p->quiet - RESIDENT_QUIET : 0;
+    units = halvings < 32 ? units >> halvings : 0;
+    if (units < least) units = least;
+    size_t stocked = hak_stock_count();
+    return units > stocked ? units - stocked : 0;
+}
+
+size_t hak_purge_slack(void) {
+    const struct purge_policy *p = &hak_pool.policy;
+    size_t least = RESIDENT_SLACK_BYTES / SLAB_BYTES;
+    size_t share = hak_pool.all.used / RESIDENT_SLACK_SHARE;
+    size_t units = share > least ? share : least;
+    return p->scarce || units < p->extra ? 0 : units - p->extra;
+}

@@ -130,9 +130,9 @@
 #define HUGE_HEAP_BYTES (20 * MiB)
 #define HUGE_BLOCK_MAX (64 * KiB) /* larger ones leave whole pages of theirs untouched */
 /* What is in use falls and rises by so much or more, so soon after each other and so often, and the
- * squares of the rises add up to that of the last: then the next fall is expected to be followed by
- * a rise, and what it frees is kept. Below that stay twenty threads that use 64 MB each in turn, and
- * what many threads do in a burst, after which all may be silent. */
+ * squares of the rises add up to that of the last: then the next fall is expected to be followed
+ * by a rise, and what it frees is kept. Below that stay twenty threads that use 64 MB each in turn,
+ * and what many threads do in a burst, after which all may be silent. */
 #define SWING_BYTES (32 * MiB)
 #define SWING_MS 2000
 #define SWING_RISES 2

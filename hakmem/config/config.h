@@ -129,14 +129,11 @@
 #define HUGE_CLASS_SLABS 8
 #define HUGE_HEAP_BYTES (20 * MiB)
 #define HUGE_BLOCK_MAX (64 * KiB) /* larger ones leave whole pages of theirs untouched */
-/* What is in use falls and rises by so much or more, so soon after each other and so often, and the
- * squares of the rises add up to that of the last: then the next fall is expected to be followed
- * by a rise, and what it frees is kept. Below that stay twenty threads that use 64 MB each in turn,
- * and what many threads do in a burst, after which all may be silent. */
+/* What a thread holds falls and rises by so much or more, so often, within REFAULT_MS of each other:
+ * then the next fall is expected to be followed by a rise, and what it frees is kept. Not by all
+ * threads together: many that take little at once, and fall silent, must leave little. */
 #define SWING_BYTES (32 * MiB)
-#define SWING_MS 2000
 #define SWING_RISES 2
-#define SWING_PROOF_BYTES (320 * MiB)
 /* Beyond the base, for parts of superslabs of huge pages, until the next tick: so much at least,
  * and such a share of what is in use. What is kept as it was wanted back counts. */
 #define RESIDENT_SLACK_BYTES (8 * MiB)

@@ -31,6 +31,7 @@ _SOURCES = [
     "//hakmem/slab:free_list.c",
     "//hakmem/slab:slab.c",
     "//hakmem/transfer:transfer.c",
+    "//hakmem/warm_pool:swings.c",
     "//hakmem/warm_pool:warm_pool.c",
 ]
 
@@ -68,6 +69,7 @@ HEADERS = [
     "//hakmem/slab:bits.h",
     "//hakmem/slab:slab.h",
     "//hakmem/transfer:transfer.h",
+    "//hakmem/warm_pool:swings.h",
     "//hakmem/warm_pool:warm_pool.h",
 ]
 

@@ -204,44 +204,23 @@ TEST(PoolCorners, MoreIsKeptWhereChurnGoesOnForSecondsOfWork) {
     in_a_fresh_process([=] { EXPECT_LE(extra_after_churn(64 * REFAULT_MS), 256 * once); });
 }
 
-/* Units beyond the base after so many rises and falls of what is in use, with a pause in front of
- * the last fall, and seconds between a fall and the rise that follows. */
-size_t extra_after_swings(size_t bytes, int times, unsigned pause_ms, unsigned after_fall_ms) {
-    hak_shared_pool_give_empty(hak_shared_pool_take(kSmall, &owner, false));
-    purge_policy *p = &hak_pool.policy;
-    std::vector<slab *> slabs(bytes / SLAB_BYTES);
-    for (int i = 0; i < times; i++) {
+TEST(PoolCorners, WhatIsExpectedToBeWantedBackIsKept) {
+    in_a_fresh_process([] {
+        size_t far = SWING_BYTES / SLAB_BYTES;
+        std::vector<slab *> slabs(4 * far);
         for (slab *&s : slabs) s = hak_shared_pool_take(kSmall, &owner, false);
-        p->refaulted = 0; /* what goes on for seconds is another matter */
-        if (i + 1 == times) p->ticked_ms -= pause_ms;
+        hak_shared_pool_expect(2 * far);
+        hak_shared_pool_expect(far);
+        EXPECT_EQ(hak_pool.policy.extra, 3 * far);
         for (slab *s : slabs) hak_shared_pool_give_empty(s);
-        p->swings.fell_ms -= after_fall_ms;
-    }
-    return p->extra;
-}
-
-constexpr size_t kStock = STOCK_SLABS * SLAB_BYTES; /* counts as in use */
-
-TEST(PoolCorners, MoreIsKeptAtTheThirdFall) {
-    size_t most = SWING_PROOF_BYTES / 4 * 3 + kStock, units = most / SLAB_BYTES;
-    auto extra = extra_after_swings;
-    in_a_fresh_process([=] { EXPECT_EQ(extra(most, 2, 0, 0), 0u); });
-    in_a_fresh_process([=] {
-        for (size_t i = 0; i < units; i++) hak_shared_pool_take(kSmall, &owner, false); /* stay */
-        EXPECT_GE(extra(most, 3, 0, 0), units - SLABS_PER_SUPERSLAB);
-        EXPECT_LE(hak_pool.policy.extra, units + SLABS_PER_SUPERSLAB);
-        EXPECT_GT(stats().resident_free_bytes, most / 2);
+        EXPECT_GE(stats().resident_free_bytes, 3 * SWING_BYTES);
+        hak_shared_pool_expect(9 * far); /* more than is used */
+        EXPECT_EQ(hak_pool.policy.extra, 3 * far);
     });
-    in_a_fresh_process([=] { EXPECT_EQ(extra(most, 3, 2 * PAUSE_MS, 0), 0u); });
-    in_a_fresh_process([=] { EXPECT_EQ(extra(most, 9, 0, 2 * SWING_MS), 0u); });
-}
-
-TEST(PoolCorners, SmallerSwingsCountByTheirSquares) {
-    size_t bytes = SWING_PROOF_BYTES / 4 + kStock, units = bytes / SLAB_BYTES;
-    auto extra = extra_after_swings;
-    in_a_fresh_process([=] { EXPECT_EQ(extra(bytes, 16, 0, 0), 0u); });
-    in_a_fresh_process([=] { EXPECT_GE(extra(bytes, 17, 0, 0), units - SLABS_PER_SUPERSLAB); });
-    in_a_fresh_process([=] { EXPECT_EQ(extra(SWING_BYTES / 2, 99, 0, 0), 0u); });
+    in_a_fresh_process([] {
+        hak_shared_pool_expect(SIZE_MAX / 2);
+        EXPECT_EQ(hak_pool.policy.extra, SWING_BYTES / SLAB_BYTES);
+    });
 }
 
 TEST(PoolCorners, WhatIsKeptAnywayNeedNotWaitBeyondIt) {

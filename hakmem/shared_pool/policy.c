@@ -36,37 +36,10 @@ static void back_off(struct purge_policy *p) {
     p->purged = p->refaulted = 0;
 }
 
-/* What is in use fell and rose again so often and so far that the next fall is expected to be
- * followed by a rise as well: what it frees is kept. Rises count by their squares: many small ones
- * are rather different work than the same again. */
-static void follow_swings(struct purge_policy *p) {
-    struct swings *s = &p->swings;
-    size_t used = hak_pool.all.used, far = SWING_BYTES / SLAB_BYTES;
-    const size_t proof = SWING_PROOF_BYTES / SLAB_BYTES;
-    if (s->falls ? used < s->turn : used > s->turn) s->turn = used;
-    if (HAK_LIKELY(s->falls ? used < s->turn + far : s->turn < used + far)) return;
-    uint64_t now = clock_ms();
-    if (s->falls) {
-        s->rises = now - s->fell_ms < SWING_MS ? s->rises + 1 : 0;
-        s->bottom = s->turn;
-    } else {
-        size_t rise = s->turn - s->bottom;
-        if (s->rises == 0) s->squares = s->highest = rise = 0;
-        s->squares += rise * rise;
-        if (s->highest < rise) s->highest = rise;
-        bool again = s->rises >= SWING_RISES && s->squares >= proof * proof;
-        if (again && p->extra < s->highest) p->extra = s->highest;
-        s->fell_ms = now;
-    }
-    s->falls = !s->falls;
-    s->turn = used;
-}
-
 void hak_purge_tick(uint64_t now) {
     struct purge_policy *p = &hak_pool.policy;
-    follow_swings(p);
     /* Nobody came for a while: what comes now does not go on, it begins. */
-    if ((int64_t)(now - p->ticked_ms) > PAUSE_MS) p->busy_ms = p->swings.rises = 0;
+    if ((int64_t)(now - p->ticked_ms) > PAUSE_MS) p->busy_ms = 0;
     if ((int64_t)(now - p->ticked_ms) > 0) p->ticked_ms = now;
     /* A superslab's worth of purges, and a tenth wanted back: that is not worth waiting for the
      * second to end. */
@@ -84,7 +57,14 @@ void hak_purge_tick(uint64_t now) {
 void hak_purge_taken(void) {
     size_t here = hak_pool.all.resident_free;
     if (here < hak_pool.policy.lowest) hak_pool.policy.lowest = here;
-    follow_swings(&hak_pool.policy);
+}
+
+void hak_shared_pool_expect(size_t units) {
+    hak_pool_acquire();
+    /* No more than is used can be wanted back. */
+    size_t *extra = &hak_pool.policy.extra, most = hak_pool.all.used + SWING_BYTES / SLAB_BYTES;
+    *extra = *extra + units < most ? *extra + units : *extra < most ? most : *extra;
+    hak_pool_release();
 }
 
 void hak_purge_refault(unsigned span) {

@@ -18,17 +18,6 @@
 #include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/shared_pool/superslab.h"
 
-/* How what is in use rises and falls, where that is by SWING_BYTES or more. */
-struct swings {
-    bool falls;       /* now; or it rises */
-    size_t turn;      /* units in use at the end of the present way, as seen so far */
-    size_t bottom;    /* where the last rise began */
-    uint64_t fell_ms; /* when the last fall was seen */
-    unsigned rises;   /* in a row: each soon after a fall */
-    size_t squares;   /* of these rises, in units, summed up */
-    size_t highest;   /* of them */
-};
-
 /* What the purge policy has seen. */
 struct purge_policy {
     uint64_t second_ms; /* start of the second in progress */
@@ -43,7 +32,6 @@ struct purge_policy {
     uint64_t ticked_ms; /* when hak_purge_tick was last called */
     bool wanted;        /* an empty slab was, in this second; set without the lock too */
     unsigned quiet;     /* seconds in a row in which none was */
-    struct swings swings;
     bool scarce;        /* address space ran out: empty superslabs are unmapped */
     uint64_t scarce_ms; /* when it last did */
 };

@@ -76,6 +76,9 @@ void hak_shared_pool_prewarm_adaptively(unsigned c, unsigned count);
 /* Time passes, in a program that may not come here for long: what nobody wants any more goes back.
  * `now`: clock_ms. */
 void hak_shared_pool_tick(uint64_t now);
+/* A thread's use falls, and is expected to rise by so many units again: when they are empty so many
+ * more keep their pages. */
+void hak_shared_pool_expect(size_t units);
 /* Purges down to what is kept: what frees left to a thread that reclaimed. */
 void hak_shared_pool_settle(void);
 /* Empties the stock, and purges empty slabs down to `keep` resident bytes. Returns the bytes that

@@ -26,6 +26,7 @@ void hak_warm_pool_init(struct warm_pool *wp) {
     list_init(&wp->owned);
     list_init(&wp->empty);
     wp->empties = wp->empties_max = wp->empties_low = wp->given_up = 0;
+    wp->swings = (struct swings){.units = 0};
     for (unsigned c = 0; c < CLASSES; c++) {
         list_init(&wp->classes[c].slabs);
         wp->classes[c].count = wp->classes[c].owned = 0;
@@ -51,11 +52,13 @@ static void adopt(struct warm_pool *wp, struct slab *slab) {
     list_push_front(&wp->owned, &slab->owned);
     wp->classes[slab->class_index].owned++;
     enlist(wp, slab);
+    swings_add(&wp->swings, slab->span);
 }
 
 /* Gives up a slab with blocks outside, which is not listed. */
 static void orphan(struct warm_pool *wp, struct slab *slab) {
     wp->classes[slab->class_index].owned--;
+    swings_subtract(&wp->swings, slab->span);
     hak_shared_pool_orphan(slab);
 }
 
@@ -72,6 +75,7 @@ static void give_empty(struct warm_pool *wp, struct slab *slab) {
     if (HAK_UNLIKELY(!confirm_empty(wp, slab))) return;
     list_remove(&slab->owned);
     list_remove(&slab->listed);
+    swings_subtract(&wp->swings, slab->span);
     hak_shared_pool_give_empty(slab);
 }
 

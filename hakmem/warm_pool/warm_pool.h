@@ -7,6 +7,7 @@
 #include "hakmem/base/base.h"
 #include "hakmem/base/list.h"
 #include "hakmem/slab/slab.h"
+#include "hakmem/warm_pool/swings.h"
 
 struct warm_class {
     struct list slabs; /* with free blocks; the one in use first */
@@ -26,6 +27,7 @@ struct warm_pool {
     uint32_t empties_max; /* to WARM_EMPTY_SLABS: one more for each that was given up too early */
     uint32_t empties_low; /* fewest of them since the last hak_warm_pool_cool */
     uint32_t given_up;    /* empty slabs given up since then and not wanted back yet */
+    struct swings swings;
     struct warm_class classes[CLASSES];
 };
 

@@ -129,9 +129,9 @@
 #define HUGE_CLASS_SLABS 8
 #define HUGE_HEAP_BYTES (20 * MiB)
 #define HUGE_BLOCK_MAX (64 * KiB) /* larger ones leave whole pages of theirs untouched */
-/* What a thread holds falls and rises by so much or more, so often, within REFAULT_MS of each other:
- * then the next fall is expected to be followed by a rise, and what it frees is kept. Not by all
- * threads together: many that take little at once, and fall silent, must leave little. */
+/* What a thread holds falls and rises by so much or more, within REFAULT_MS of each other, and so
+ * often: then the next fall is expected to be followed by a rise, and what it frees is kept. Not by
+ * all threads together: many that take little at once, and fall silent, must leave little. */
 #define SWING_BYTES (32 * MiB)
 #define SWING_RISES 2
 /* Beyond the base, for parts of superslabs of huge pages, until the next tick: so much at least,

@@ -49,6 +49,7 @@ const Option kOptions[] = {
     {"SUPERSLAB_MAX_MEMORY_MB", &options::superslab_max_memory_mb, 0, 1048576},
     {"SUPERSLAB_TTL_SEC", &options::superslab_ttl_sec, 0, 86400},
     {"LARGE_CACHE_MB", &options::large_cache_mb, 0, 1 << 20},
+    {"LARGE_CACHE_CALM_MB", &options::large_cache_calm_mb, 0, 1048576},
     {"LARGE_CACHE_MAPPED_MB", &options::large_cache_mapped_mb, 0, 1 << 20},
     {"LARGE_CACHE_TTL_SEC", &options::large_cache_ttl_sec, 0, 86400},
     {"SS_PREFAULT", &options::ss_prefault, 0, 1},

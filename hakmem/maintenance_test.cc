@@ -29,6 +29,7 @@ void allocate_in_handler(const struct hak_error *) {
 
 /* The program makes no call any more that would look at the clock. */
 TEST(Maintenance, ALargeBlockThatIsNotUsedIsPurged) {
+    hak_options.large_cache_calm_mb = 8;
     hak_free(hak_malloc(3 << 20));
     large_stats large;
     hak_large_stats(&large);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "hakmem/base/clock.h"
+#include "hakmem/config/options.h"
 #include "hakmem/hakmem.h"
 #include "hakmem/large/large.h"
 #include "hakmem/os_backend/budget.h"
@@ -100,6 +101,7 @@ TEST_F(Reclaim, WaitsForAFreeThatPurges) {
 
 TEST_F(Reclaim, WaitsForALargeBlockOnItsWayFromListToList) {
     SetLimit(12 * kMiB);
+    hak_options.large_cache_calm_mb = 8; /* so that it is kept at first */
     Beside(
         [] {
             hak_free(hak_malloc(5 * kMiB));
@@ -112,6 +114,7 @@ TEST_F(Reclaim, WaitsForALargeBlockOnItsWayFromListToList) {
             EXPECT_NE(b, nullptr);
             hak_free(b);
         });
+    hak_options.large_cache_calm_mb = 0;
 }
 
 /* Every thread has one large block at most: all of them fit, whatever is cached. */

@@ -161,11 +161,9 @@
 /* What one without its pages keeps at either end: two faults there cost 5.6 us of the 6.5 that a
  * malloc and free of it would take. */
 #define LARGE_END_BYTES (16 * KiB)
-/* Kept mappings may have all of HAKMEM_LARGE_CACHE_MB when they were wanted back so soon after
- * they were last purged; others a tenth of it. 512 MiB that are written to and freed again and
- * again take longer. */
+/* A mapping that is wanted back so soon after it was purged is eager: it is kept from then on.
+ * 512 MiB that are written to and freed again and again take longer. */
 #define LARGE_EAGER_MS 250
-#define LARGE_CALM_SHARE 10
 /* A kept mapping gives up its room to another that is freed, unless it was itself freed within so
  * many frees that found no room: else two threads would take it from each other. */
 #define LARGE_RECENT_TURNS 2

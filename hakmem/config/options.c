@@ -56,6 +56,7 @@ static const struct option OPTIONS[] = {
     {"SUPERSLAB_TTL_SEC", &hak_options.superslab_ttl_sec, 0, 86400, NULL, NULL},
     {"PURGE", &hak_options.purge, 0, 1, NULL, NULL},
     {"LARGE_CACHE_MB", &hak_options.large_cache_mb, 0, 1 << 20, NULL, NULL},
+    {"LARGE_CACHE_CALM_MB", &hak_options.large_cache_calm_mb, 0, 1 << 20, NULL, NULL},
     {"LARGE_CACHE_MAPPED_MB", &hak_options.large_cache_mapped_mb, 0, 1 << 20, NULL, NULL},
     {"LARGE_CACHE_TTL_SEC", &hak_options.large_cache_ttl_sec, 0, 86400, NULL, NULL},
     {"SS_PREFAULT", &hak_options.ss_prefault, 0, 1, NULL, NULL},

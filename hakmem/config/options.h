@@ -25,7 +25,8 @@ struct options {
     uint64_t superslab_max_memory_mb;        /* their resident bytes, MiB */
     uint64_t superslab_ttl_sec;              /* their age, seconds */
     uint64_t purge;                          /* 0: pages go back when they are asked for only */
-    uint64_t large_cache_mb;                 /* pages of freed large blocks, MiB */
+    uint64_t large_cache_mb;                 /* pages of freed large blocks that come and go, MiB */
+    uint64_t large_cache_calm_mb;            /* of those that are not wanted back fast, MiB */
     uint64_t large_cache_mapped_mb;          /* address space of those without pages, MiB */
     uint64_t large_cache_ttl_sec;            /* their age, seconds */
     uint64_t ss_prefault;                    /* 1: populate a superslab when it is mapped */

@@ -149,16 +149,16 @@ void Give(char *block) {
 
 size_t room; /* of all kept mappings, bytes */
 
-/* Room for `mappings` that come and go slowly. */
+/* Room for `mappings`, those that come and go slowly too. */
 void Begin(size_t mappings) {
     room = mappings * kLargeBytes;
-    hak_options.large_cache_mb = room / MiB * LARGE_CALM_SHARE;
+    hak_options.large_cache_mb = hak_options.large_cache_calm_mb = room / MiB;
     live.clear();
     OnGone(NothingLiveGoes);
 }
 
 /* From now on for those that come and go fast. */
-void LeaveRoomForEager() { hak_options.large_cache_mb = room / MiB; }
+void LeaveRoomForEager() { hak_options.large_cache_calm_mb = 0; }
 
 /* What is not the program's is in the cache, within its room, and goes. */
 void CheckCache() {

@@ -210,8 +210,7 @@ static bool has_room(const struct large *r, uint64_t room) {
 
 /* Makes it kept if there is room, or others that were not freed just now have it. */
 static bool admit(struct large *r, struct list *out) {
-    uint64_t room = hak_options.large_cache_mb * MiB;
-    if (!r->eager) room /= LARGE_CALM_SHARE;
+    uint64_t room = (r->eager ? hak_options.large_cache_mb : hak_options.large_cache_calm_mb) * MiB;
     if (r->bytes > room) return false;
     for (unsigned n = 0; n < LARGE_CACHE_ENTRIES && !has_room(r, room); n++) {
         struct large *least = least_recent();

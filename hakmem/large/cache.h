@@ -4,9 +4,10 @@
  *             '--> there is room ------------> KEPT <--alloc, free--> LIVE_KEPT    one cas
  *
  * Of a mapping of which an earlier owner wrote to more, the near end alone stays.
- * Room is bytes of kept mappings, those that are live meanwhile too. HAKMEM_LARGE_CACHE_MB is there
- * for mappings that come and go fast, a tenth of it for others. So whatever the program writes to,
- * no more than that stays when all is free. What was freed longest ago gives up its room.
+ * Room is bytes of kept mappings, those that are live meanwhile too. HAKMEM_LARGE_CACHE_MB is
+ * there for mappings that come and go fast, HAKMEM_LARGE_CACHE_CALM_MB for others. So whatever the
+ * program writes to, no more than that stays when all is free. What was freed longest ago gives up
+ * its room.
  * Sizes go in eighths of a doubling, so that mappings of a size serve each other; and one serves a
  * block that needs three quarters of it, rather than that pages come and go. */
 #ifndef HAKMEM_LARGE_CACHE_H_

@@ -171,10 +171,12 @@ class LargeRoom : public LargeCorners {
         set_room(4);
     }
     void TearDown() override {
-        hak_options.large_cache_mb = before_;
+        hak_options = before_;
         LargeCorners::TearDown();
     }
-    static void set_room(uint64_t mib) { hak_options.large_cache_mb = mib * LARGE_CALM_SHARE; }
+    static void set_room(uint64_t mib) {
+        hak_options.large_cache_mb = hak_options.large_cache_calm_mb = mib;
+    }
     static large_stats stats() {
         large_stats s;
         hak_large_stats(&s);
@@ -196,7 +198,7 @@ class LargeRoom : public LargeCorners {
     }
 
   private:
-    const uint64_t before_ = hak_options.large_cache_mb;
+    const options before_ = hak_options;
 };
 
 TEST_F(LargeRoom, WhatWasFreedJustNowIsNotEvicted) {
@@ -265,7 +267,7 @@ TEST_F(LargeRoom, WhatIsParkedForLongGoesBack) {
 }
 
 /* Only that one looks at the clock, so that what is idle is purged in the end. */
-TEST_F(LargeCorners, NowAndThenAFreeGoesTheLongWay) {
+TEST_F(LargeRoom, NowAndThenAFreeGoesTheLongWay) {
     give(allocate(2 * MiB));
     char *b = static_cast<char *>(hak_large_take(2 * MiB));
     ASSERT_NE(b, nullptr);

@@ -40,12 +40,15 @@ char *resize(void *block, size_t bytes) {
     return static_cast<char *>(hak_large_resize(block, registry_word(block), bytes));
 }
 
-/* What mappings keep that come and go slowly. */
-const size_t kCalm = hak_options.large_cache_mb * MiB / LARGE_CALM_SHARE;
+/* What mappings may keep that come and go slowly, where it is anything. */
+constexpr size_t kCalm = 12 * MiB;
 
 class Large : public testing::Test {
   protected:
-    void SetUp() override { testing::FLAGS_gtest_death_test_style = "threadsafe"; }
+    void SetUp() override {
+        testing::FLAGS_gtest_death_test_style = "threadsafe";
+        hak_options.large_cache_calm_mb = kCalm / MiB;
+    }
     void TearDown() override {
         hak_os_set_fault(nullptr);
         hak_large_trim(0);
@@ -213,7 +216,16 @@ char *until_kept(size_t bytes) {
     return allocate(bytes);
 }
 
-TEST_F(Large, WhatIsFreedOnceKeepsATenthOfTheRoom) {
+TEST_F(Large, WhatIsFreedOnceKeepsNothing) {
+    hak_options.large_cache_calm_mb = 0; /* the default */
+    give(allocate(2 * MiB));
+    EXPECT_EQ(stats().kept_bytes, 0u);
+    EXPECT_EQ(stats().cached_bytes, 2 * MiB);
+    give(until_kept(2 * MiB));
+    EXPECT_EQ(stats().kept_bytes, 2 * MiB);
+}
+
+TEST_F(Large, WhatIsFreedOnceKeepsTheRoomThatItHas) {
     char *b = allocate(kCalm + 1 * MiB);
     give(b);
     EXPECT_EQ(stats().kept_bytes, 0u);

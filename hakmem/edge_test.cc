@@ -127,16 +127,19 @@ TEST(EdgeDeathTest, WhatWasNeverWrittenAccusesNobody) {
     EXPECT_EXIT(copy_unwritten_members(), testing::ExitedWithCode(0), "");
 }
 
-TEST(Edge, ABlockStaysWhereItIsWhileHalfOfItServes) {
-    for (size_t bytes : {64ul, 1024ul, 20480ul, kMiB}) { /* of a class */
+TEST(Edge, ABlockStaysWhereItIsWhileEnoughOfItServes) {
+    for (size_t bytes : {64ul, 512ul, 1024ul, 1152ul, 20480ul, kMiB}) { /* of a class */
+        size_t least = bytes <= 1024 ? bytes - bytes / 4 : bytes / 2;
+        size_t few =
+            bytes <= 1024 ? 11 : 1; /* a little less stays as well, if it is cheaper told */
         void *b = hak_malloc(bytes);
         ASSERT_EQ(hak_usable_size(b), bytes);
         EXPECT_EQ(hak_realloc(b, bytes), b);
-        EXPECT_EQ(hak_realloc(b, bytes / 2), b);
+        EXPECT_EQ(hak_realloc(b, least), b);
         EXPECT_EQ(hak_realloc(b, bytes), b);
-        void *smaller = hak_realloc(b, bytes / 2 - 1);
+        void *smaller = hak_realloc(b, least - few);
         EXPECT_EQ(smaller == b, bytes == 64) << bytes; /* a cache line is not worth it */
-        hak_free_sized(smaller, bytes / 2 - 1);
+        hak_free_sized(smaller, least - few);
     }
 }
 

@@ -12,11 +12,13 @@
 #include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/watched.h"
 
-/* A slab's block stays where it is while at least half of it serves: a copy would cost more than
+/* A slab's block stays where it is while enough of it serves. Of a small one three quarters, as
+ * programs trim strings and the like for good; of a larger one half: a copy would cost more than
  * the bytes are worth, and a program that goes on shrinking moves at each halving only. Not of size
  * 0, which frees it. */
 HAK_INLINE bool stays(size_t size, size_t bytes) {
-    return size <= bytes && (size >= bytes / 2 || bytes <= LINE_BYTES) && size != 0;
+    size_t least = bytes > SMALL_MAX ? bytes / 2 : bytes - bytes / 4;
+    return size <= bytes && (size >= least || bytes <= LINE_BYTES) && size != 0;
 }
 
 bool hak_some_waste;

@@ -161,8 +161,10 @@
 /* What one without its pages keeps at either end: two faults there cost 5.6 us of the 6.5 that a
  * malloc and free of it would take. */
 #define LARGE_END_BYTES (16 * KiB)
-/* A mapping that is wanted back so soon after it was purged is eager: it is kept from then on.
- * 512 MiB that are written to and freed again and again take longer. */
+/* A mapping that is wanted back so soon after it was purged is eager: it is kept from then on. All
+ * of them keep such a share of HAKMEM_LARGE_CACHE_MB once another is freed that is not: 512 MiB
+ * that are written to and freed again and again must not leave more behind. */
+#define LARGE_CALM_SHARE 10
 #define LARGE_EAGER_MS 250
 /* A kept mapping gives up its room to another that is freed, unless it was itself freed within so
  * many frees that found no room: else two threads would take it from each other. */

@@ -208,9 +208,20 @@ static bool has_room(const struct large *r, uint64_t room) {
     return cache.kept_count < LARGE_CACHE_ENTRIES && cache.kept_bytes + r->bytes <= room;
 }
 
+/* Something else goes on: what came and went fast does so no longer, and keeps a share. */
+static void calm_down(struct list *out) {
+    uint64_t share = hak_options.large_cache_mb * MiB / LARGE_CALM_SHARE;
+    for (unsigned n = 0; n < LARGE_CACHE_ENTRIES && cache.kept_bytes > share; n++) {
+        struct large *least = least_recent();
+        if (least == NULL) return;
+        evict(least, out);
+    }
+}
+
 /* Makes it kept if there is room, or others that were not freed just now have it. */
 static bool admit(struct large *r, struct list *out) {
     uint64_t room = (r->eager ? hak_options.large_cache_mb : hak_options.large_cache_calm_mb) * MiB;
+    if (!r->eager) calm_down(out);
     if (r->bytes > room) return false;
     for (unsigned n = 0; n < LARGE_CACHE_ENTRIES && !has_room(r, room); n++) {
         struct large *least = least_recent();

@@ -247,6 +247,16 @@ TEST_F(Large, WhatComesAndGoesFastMayKeepAll) {
     EXPECT_LE(stats().kept_bytes, hak_options.large_cache_mb * MiB);
 }
 
+TEST_F(Large, WhatCameAndWentFastGivesWayToWhatDoesNot) {
+    hak_options.large_cache_calm_mb = 0;
+    give(until_kept(4 * kCalm));
+    ASSERT_GE(stats().kept_bytes, 4 * kCalm);
+    std::vector<char *> others;
+    for (size_t i = 1; i <= LARGE_RECENT_TURNS + 1; i++) others.push_back(allocate((2 * i) * MiB));
+    for (char *b : others) give(b);
+    EXPECT_LE(stats().kept_bytes, hak_options.large_cache_mb * MiB / LARGE_CALM_SHARE);
+}
+
 TEST_F(Large, TheRoomOfALiveMappingCounts) {
     size_t bytes = align_up(kCalm / 2, 1 * MiB);
     std::vector<char *> blocks;

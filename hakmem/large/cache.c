@@ -204,31 +204,26 @@ static struct large *least_recent(void) {
     return least;
 }
 
-static bool has_room(const struct large *r, uint64_t room) {
-    return cache.kept_count < LARGE_CACHE_ENTRIES && cache.kept_bytes + r->bytes <= room;
-}
-
-/* Something else goes on: what came and went fast does so no longer, and keeps a share. */
-static void calm_down(struct list *out) {
-    uint64_t share = hak_options.large_cache_mb * MiB / LARGE_CALM_SHARE;
-    for (unsigned n = 0; n < LARGE_CACHE_ENTRIES && cache.kept_bytes > share; n++) {
-        struct large *least = least_recent();
-        if (least == NULL) return;
-        evict(least, out);
-    }
-}
-
-/* Makes it kept if there is room, or others that were not freed just now have it. */
-static bool admit(struct large *r, struct list *out) {
-    uint64_t room = (r->eager ? hak_options.large_cache_mb : hak_options.large_cache_calm_mb) * MiB;
-    if (!r->eager) calm_down(out);
-    if (r->bytes > room) return false;
-    for (unsigned n = 0; n < LARGE_CACHE_ENTRIES && !has_room(r, room); n++) {
+/* Evicts what was freed longest ago until no more is kept than that. False: the rest was freed just
+ * now. */
+static bool keep_at_most(uint64_t bytes, uint32_t entries, struct list *out) {
+    for (unsigned n = 0; n <= LARGE_CACHE_ENTRIES; n++) {
+        if (cache.kept_bytes <= bytes && cache.kept_count <= entries) return true;
         struct large *least = least_recent();
         if (least == NULL) return false;
         evict(least, out);
     }
-    if (!has_room(r, room)) return false;
+    return false;
+}
+
+/* Makes it kept if there is room, or others that were not freed just now have it. */
+static bool admit(struct large *r, struct list *out) {
+    uint64_t eager_room = hak_options.large_cache_mb * MiB;
+    uint64_t room = r->eager ? eager_room : hak_options.large_cache_calm_mb * MiB;
+    /* Something else goes on than what came and went fast: that keeps a share. */
+    if (!r->eager) keep_at_most(eager_room / LARGE_CALM_SHARE, LARGE_CACHE_ENTRIES, out);
+    if (r->bytes > room) return false;
+    if (!keep_at_most(room - r->bytes, LARGE_CACHE_ENTRIES - 1, out)) return false;
     enlist_kept(r);
     /* Its first free as a kept one. */
     large_set(r, LARGE_LIVE_KEPT);

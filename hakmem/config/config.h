@@ -132,7 +132,7 @@
 /* What a thread holds falls and rises by so much or more, within REFAULT_MS of each other, and so
  * often: then the next fall is expected to be followed by a rise, and what it frees is kept. Not by
  * all threads together: many that take little at once, and fall silent, must leave little. */
-#define SWING_BYTES (32 * MiB)
+#define SWING_BYTES (16 * MiB)
 #define SWING_RISES 2
 /* Beyond the base, for parts of superslabs of huge pages, until the next tick: so much at least,
  * and such a share of what is in use. What is kept as it was wanted back counts. */

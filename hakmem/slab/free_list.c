@@ -157,17 +157,29 @@ unsigned hak_slab_take_listed(struct slab *slab, unsigned want, void **head, uin
     return count;
 }
 
-bool hak_slab_is_empty(struct slab *slab) {
+/* Of the blocks before `end`, which had their marks. */
+static void mark_again(struct slab *slab, const char *end, size_t bytes) {
+    for (char *block = slab_base(slab); block != end; block += bytes) {
+        block_link(block, block_next(block), slab->owner->cookie);
+    }
+}
+
+bool hak_slab_end_list(struct slab *slab) {
     if (!HAK_CHECKS || slab->free_listed == 0 || slab->out != 0) return slab->out == 0;
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
-    const char *block = slab_base(slab);
-    for (unsigned i = 0; i < slab->high; i++, block += bytes) {
-        if (HAK_LIKELY(block_is_marked(block, slab->owner->cookie))) continue;
-        /* A block of the program's, or one that was written to. */
-        hak_slab_settle(slab);
-        return slab->out == 0;
+    char *block = slab_base(slab), *end = block + slab->high * bytes;
+    uint64_t cookie = slab->owner->cookie;
+    for (; block != end; block += bytes) {
+        if (HAK_UNLIKELY(!block_is_marked(block, cookie))) {
+            /* A block of the program's, or one that was written to. */
+            mark_again(slab, block, bytes);
+            hak_slab_settle(slab);
+            return slab->out == 0;
+        }
+        block_write_mark(block, 0);
     }
-    return slab->out == 0;
+    slab->high = 0; /* no marks are left to clear */
+    return true;
 }
 
 bool hak_slab_list_agrees(const struct slab *slab) {

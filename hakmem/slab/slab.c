@@ -80,11 +80,12 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
 /* Blocks of another size may hold these words, never written, and a program copy them to where
  * they were a mark: the marks end with the life of the blocks. */
 static void clear_marks(struct slab *slab) {
-    char *block = slab_base(slab);
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
-    for (unsigned i = 0; i < slab->high; i++, block += bytes) {
+    char *block = slab_base(slab), *end = block + slab->high * bytes;
+    bool checked = slab->checked;
+    for (; block != end; block += bytes) {
         /* Where pages are gone there is no mark: a look does not bring them back. */
-        if (slab->checked && block_read_mark(block) == 0) continue;
+        if (checked && block_read_mark(block) == 0) continue;
         block_write_mark(block, 0);
     }
 }
@@ -173,6 +174,21 @@ HAK_COLD void hak_slab_report_doubled(const struct slab *slab, const void *block
                hak_size_class[slab->class_index].block_bytes, advice);
 }
 
+HAK_INLINE void append(void **head, void *last, void *block, uint64_t cookie) {
+    if (last == NULL) {
+        *head = block;
+    } else {
+        block_link(last, block, cookie);
+    }
+}
+
+/* The 64 blocks of a word, each to the next. Returns the last one, which has no link yet. */
+static void *link_word(void *first, size_t bytes, uint64_t cookie) {
+    char *block = first, *last = block + 63 * bytes;
+    for (; block != last; block += bytes) block_link(block, block + bytes, cookie);
+    return last;
+}
+
 unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t cookie) {
     char *base = slab_base(slab);
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
@@ -187,6 +203,13 @@ unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t c
     void *before = NULL;
     for (; w < words && taken < want; w++) {
         uint64_t word = load_relaxed(free_word(slab, w));
+        if (word == UINT64_MAX && w * 64 >= marked && want - taken >= 64) {
+            append(head, before, base + w * 64 * bytes, cookie);
+            before = link_word(base + w * 64 * bytes, bytes, cookie);
+            last = w * 64 + 63;
+            taken += 64;
+            word = 0;
+        }
         while (word != 0 && taken < want) {
             unsigned bit = (unsigned)__builtin_ctzll(word);
             word &= word - 1;
@@ -197,11 +220,7 @@ unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t c
                 dropped++;
                 continue;
             }
-            if (before == NULL) {
-                *head = block;
-            } else {
-                block_link(before, block, cookie);
-            }
+            append(head, before, block, cookie);
             before = block;
             taken++;
         }
@@ -248,11 +267,7 @@ unsigned hak_slab_take_random(struct slab *slab, unsigned want, void **head, uin
                 dropped++;
                 continue;
             }
-            if (last == NULL) {
-                *head = block;
-            } else {
-                block_link(last, block, cookie);
-            }
+            append(head, last, block, cookie);
             last = block;
             taken++;
         }

@@ -170,8 +170,9 @@ void *hak_slab_give_list(struct slab *slab, void *head, size_t *count, uint64_t 
 void hak_slab_settle(struct slab *slab);
 /* The same in a forked child for a slab whose owner is gone: what it left in mid-step stays out. */
 void hak_slab_settle_forked(struct slab *slab);
-/* Owner: no block is out, and none is in the free list in another's place. */
-bool hak_slab_is_empty(struct slab *slab);
+/* Owner: no block is out, and none is in the free list in another's place. True: the list's life
+ * ends, and nothing but hak_slab_uncarve may follow. */
+bool hak_slab_end_list(struct slab *slab);
 /* Where the bit of a block of `slab` is: word and bit. SLAB_OK or SLAB_INTERIOR. */
 enum slab_result hak_slab_find(const struct slab *slab, const void *block, unsigned *w,
                                uint64_t *bit);

@@ -64,7 +64,7 @@ static void orphan(struct warm_pool *wp, struct slab *slab) {
 
 /* False: it is not empty after all, as was reported, and stays this thread's. */
 static bool confirm_empty(struct warm_pool *wp, struct slab *slab) {
-    if (HAK_LIKELY(hak_slab_is_empty(slab))) return true;
+    if (HAK_LIKELY(hak_slab_end_list(slab))) return true;
     list_remove(&slab->listed);
     wp->classes[slab->class_index].owned++;
     if (slab_has_free(slab)) enlist(wp, slab);

@@ -27,4 +27,13 @@ HAK_INLINE uint64_t clock_worked_ms(void) {
     return (uint64_t)worked.tv_sec * 1000 + (uint64_t)worked.tv_nsec / 1000000;
 }
 
+/* How long the calling thread has worked, in nanoseconds; the same of it. */
+HAK_INLINE uint64_t clock_thread_ns(void) {
+    struct timespec worked = {0, 0};
+    int saved = errno;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &worked);
+    errno = saved;
+    return (uint64_t)worked.tv_sec * 1000000000 + (uint64_t)worked.tv_nsec;
+}
+
 #endif

@@ -129,6 +129,12 @@
 #define HUGE_CLASS_SLABS 8
 #define HUGE_HEAP_BYTES (20 * MiB)
 #define HUGE_BLOCK_MAX (64 * KiB) /* larger ones leave whole pages of theirs untouched */
+/* A huge page that takes longer costs more than the small ones in its place, 2 us each: a virtual
+ * machine has to ask its host for it (5 to 7 ms; 0.1 where the host has given it). Then so many
+ * superslabs get small pages before another is tried, and twice as many each time, to the most. */
+#define HUGE_SLOW_NS 1000000
+#define HUGE_PAUSE 16
+#define HUGE_PAUSE_MAX 256
 /* What a thread holds falls and rises by so much or more, within REFAULT_MS of each other, and so
  * often: then the next fall is expected to be followed by a rise, and what it frees is kept. Not by
  * all threads together: many that take little at once, and fall silent, must leave little. */

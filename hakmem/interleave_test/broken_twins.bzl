@@ -108,7 +108,7 @@ void hak_warm_pool_give_up""",
     },
     "run_on_its_way_out_is_not_told_of": {
         "source": "//hakmem/shared_pool:purge.c",
-        "find": "    ss->purging |= units;",
+        "find": "    ss->moving |= units;",
         "put": "",
         "scenario": "SharedPool.CountsAgreeBesideAPurge",
     },

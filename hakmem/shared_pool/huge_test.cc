@@ -1,6 +1,7 @@
 /* Huge pages where a heap grows: which superslabs get them, and when they end. */
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <fstream>
@@ -12,6 +13,7 @@
 #include "hakmem/config/options.h"
 #include "hakmem/os_backend/budget.h"
 #include "hakmem/os_backend/os_backend.h"
+#include "hakmem/shared_pool/pool.h"
 #include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/size_class/size_class.h"
 
@@ -48,6 +50,8 @@ class Huge : public testing::Test {
   protected:
     void SetUp() override {
         hak_shared_pool_trim(0);
+        hak_huge_clock = [] { return uint64_t{0}; }; /* whatever the host makes of them */
+        hak_pool.huge = {};
         if (!hak_os_has_huge()) GTEST_SKIP() << "the kernel gives no transparent huge pages";
     }
     void TearDown() override {
@@ -190,7 +194,7 @@ TEST_F(Huge, WhatWentInPartsIsAskedForAnew) {
     EXPECT_FALSE(ss->parted);
     EXPECT_TRUE(ss->huge);
     EXPECT_TRUE(AsksForHuge(s));
-    EXPECT_EQ(ResidentPages(ss), 0u);
+    EXPECT_EQ(ResidentPages(ss), SUPERSLAB_BYTES / 4096); /* at the first touch */
     Drop(kHeapSlabs);
     hak_shared_pool_trim(0); /* as a whole */
     EXPECT_FALSE(ss->parted);
@@ -220,6 +224,92 @@ TEST_F(Huge, PartsWaitForTheTickWithinAShareOfWhatIsInUse) {
     hak_shared_pool_tick(clock_ms());
     hak_shared_pool_stats(&after);
     EXPECT_LT(after.resident_free_bytes, before.resident_free_bytes);
+}
+
+uint64_t now_ns;
+uint64_t slow_ns;
+
+/* How many superslabs from now on have small pages before one has a huge one. */
+class Pace : public Huge {
+  protected:
+    void SetUp() override {
+        Huge::SetUp();
+        if (IsSkipped()) return;
+        hak_huge_clock = [] { return now_ns += slow_ns; };
+        slow_ns = HUGE_SLOW_NS + 1;
+        Grow(kHeapSlabs);
+    }
+    size_t SmallOnes() {
+        for (size_t n = 0;; n++) {
+            superslab *ss = slab_superslab(Take(kSmall, true));
+            while (slab_superslab(slabs_.back()) == ss && longest_run(~ss->used) != 0) {
+                Take(kSmall, true);
+            }
+            if (ss->huge) return n;
+        }
+    }
+};
+
+TEST_F(Pace, AfterASlowOneSmallPagesServeForAWhile) {
+    EXPECT_EQ(SmallOnes(), 0u);
+    EXPECT_EQ(SmallOnes(), HUGE_PAUSE);
+    EXPECT_EQ(SmallOnes(), 2 * HUGE_PAUSE);
+    slow_ns = HUGE_SLOW_NS;
+    EXPECT_EQ(SmallOnes(), 4 * HUGE_PAUSE);
+    EXPECT_EQ(SmallOnes(), 0u);
+    slow_ns = HUGE_SLOW_NS + 1;
+    EXPECT_EQ(SmallOnes(), 0u);
+    EXPECT_EQ(SmallOnes(), HUGE_PAUSE) << "as if none had been slow before";
+}
+
+TEST_F(Pace, ThePauseIsBounded) {
+    for (unsigned pause = 0; pause < HUGE_PAUSE_MAX; pause = hak_pool.huge.next) {
+        hak_pool.huge.left = 0;
+        SmallOnes();
+    }
+    EXPECT_EQ(SmallOnes(), HUGE_PAUSE_MAX / 2);
+    EXPECT_EQ(SmallOnes(), HUGE_PAUSE_MAX);
+    EXPECT_EQ(SmallOnes(), HUGE_PAUSE_MAX);
+}
+
+TEST_F(Pace, OneThatDidNotComeSaysNothing) {
+    hak_os_set_fault([](os_call call) { return call == OS_POPULATE; });
+    EXPECT_EQ(SmallOnes(), 0u);
+    EXPECT_EQ(SmallOnes(), 0u);
+}
+
+struct superslab *seen;
+
+TEST_F(Pace, NobodyTakesOfOneThatIsOnItsWay) {
+    static slab_owner owner = {};
+    hak_huge_clock = [] {
+        if (seen == nullptr) {
+            EXPECT_TRUE(hak_pool.huge.trying);
+            EXPECT_TRUE(hak_shared_pool_agrees());
+            slab *other = hak_shared_pool_take(kSmall, &owner, true);
+            seen = slab_superslab(other);
+            EXPECT_FALSE(seen->huge) << "one at a time";
+            hak_shared_pool_give_empty(other);
+        }
+        return uint64_t{0};
+    };
+    superslab *ss = slab_superslab(Take(kSmall, true));
+    EXPECT_TRUE(ss->huge);
+    EXPECT_NE(seen, nullptr);
+    EXPECT_NE(seen, ss);
+    EXPECT_FALSE(hak_pool.huge.trying);
+    EXPECT_EQ(ss->moving, 0u);
+}
+
+TEST_F(Pace, AForkedChildWaitsForNone) {
+    EXPECT_EXIT(
+        {
+            hak_pool.huge.trying = true; /* in a thread that the child does not have */
+            hak_shared_pool_repair(&owner_);
+            superslab *ss = slab_superslab(Take(kSmall, true));
+            _exit(ss->huge ? 0 : 1);
+        },
+        testing::ExitedWithCode(0), "");
 }
 
 } // namespace

@@ -36,13 +36,20 @@ struct purge_policy {
     uint64_t scarce_ms; /* when it last did */
 };
 
+/* Where huge pages are slow small ones serve meanwhile. */
+struct huge_pace {
+    bool trying;   /* one is on its way: until it is there, others take small ones */
+    unsigned left; /* superslabs, to the next try */
+    unsigned next; /* pause, if that is slow too; 0: the first */
+};
+
 struct pool {
     struct lock lock; /* guards everything here, all superslab records and all orphans */
     bool ready;
     struct slab_owner orphans; /* owns the slabs that no thread owns */
     struct slab_owner purger;  /* owns the one whose pages are being purged */
     bool purging;              /* there is one */
-    uint32_t runs_purging;     /* runs of unused units that are being purged */
+    uint32_t runs_moving;      /* runs of unused units whose pages are on their way */
     struct list sparse;        /* orphans that may lose pages, by `owned`, the longest first */
     uint32_t ticks;            /* hak_shared_pool_tick, so far */
     struct list partial[CLASSES];
@@ -50,10 +57,12 @@ struct pool {
     struct superslabs all;
     uint64_t stage[STAGE_COUNT]; /* added to without the lock too */
     struct purge_policy policy;
+    struct huge_pace huge;
 };
 
 extern struct pool hak_pool;
 extern uint64_t (*hak_pool_worked_ms)(void); /* clock_worked_ms; tests have another */
+extern uint64_t (*hak_huge_clock)(void);     /* clock_thread_ns; the same */
 
 #ifdef __cplusplus
 extern "C" {
@@ -74,7 +83,8 @@ bool hak_prewarm_lazy(unsigned c);
 /* `c` needed pages: those of the units from `from` on come too, as far as it grew lately. */
 void hak_prewarm_adaptive(struct superslab *ss, unsigned c, unsigned from);
 /* Of a superslab without pages, for whose first slab, of class `c`, it is taken: huge pages or
- * not. `grows`: as of hak_shared_pool_take. */
+ * not; huge ones come at once, and the lock is given up meanwhile. `grows`: as of
+ * hak_shared_pool_take. */
 void hak_huge_choose(struct superslab *ss, unsigned c, bool grows);
 /* Some of its pages are to go: true when hak_os_split_huge must come first, without the lock. */
 bool hak_huge_ends(struct superslab *ss);

@@ -37,15 +37,15 @@ static unsigned purge_longest_run(struct superslab *ss) {
     unsigned index = (unsigned)__builtin_ctz(run_starts(idle, run));
     uint32_t units = run_mask(index, run);
     hak_superslabs_set(all, ss, ss->used | units, ss->resident);
-    ss->purging |= units;
-    hak_pool.runs_purging++;
+    ss->moving |= units;
+    hak_pool.runs_moving++;
     bool split = units != UINT32_MAX && hak_huge_ends(ss);
     hak_pool_release();
     if (HAK_UNLIKELY(split)) hak_os_split_huge(ss->base, SUPERSLAB_BYTES);
     bool purged = hak_os_purge(ss->base + index * SLAB_BYTES, run * SLAB_BYTES);
     hak_pool_acquire();
-    hak_pool.runs_purging--;
-    ss->purging &= ~units;
+    hak_pool.runs_moving--;
+    ss->moving &= ~units;
     /* Where the kernel refuses (mlocked pages), the units stay resident: never taken for zero. */
     hak_superslabs_set(all, ss, ss->used & ~units, purged ? ss->resident & ~units : ss->resident);
     if (purged) {

@@ -41,7 +41,7 @@ static void repair_superslab(struct superslab *ss) {
         bool free = (used >> i & 1) == 0;
         if (free && registry_word(base) != WORD_UNUSED) hak_registry_set(base, 1, WORD_UNUSED);
     }
-    if (ss->purging != 0) ss->purging = 0;
+    if (ss->moving != 0) ss->moving = 0;
     if (used != ss->used) hak_superslabs_set(&hak_pool.all, ss, used, ss->resident);
     for (unsigned i = 0; i < SLABS_PER_SUPERSLAB; i++) {
         struct slab *slab = &ss->slabs[i];
@@ -55,7 +55,7 @@ static void repair_superslab(struct superslab *ss) {
     }
 }
 
-bool hak_shared_pool_is_purging(void) { return hak_pool.purging || hak_pool.runs_purging != 0; }
+bool hak_shared_pool_is_purging(void) { return hak_pool.purging || hak_pool.runs_moving != 0; }
 
 void hak_shared_pool_repair(struct slab_owner *mine) {
     /* The slab whose pages another thread was purging. */
@@ -63,7 +63,8 @@ void hak_shared_pool_repair(struct slab_owner *mine) {
     hak_pool_acquire();
     hak_slab_forked();
     hak_pool.purging = false;
-    hak_pool.runs_purging = 0;
+    hak_pool.runs_moving = 0;
+    hak_pool.huge.trying = false;
     store_relaxed(&hak_pool.purger.pending, NULL);
     store_relaxed(&hak_pool.orphans.pending, NULL);
     hak_stock_forget();

@@ -4,11 +4,11 @@
 
 /* Its slabs lie side by side and are the units that its mask names. */
 static bool slabs_agree(const struct superslab *ss) {
-    uint32_t used = ss->purging;
+    uint32_t used = ss->moving;
     for (unsigned i = 0; i < SLABS_PER_SUPERSLAB; i++) {
         const struct slab *slab = &ss->slabs[i];
-        bool in_use = (ss->used >> i & 1) != 0, purging = (ss->purging >> i & 1) != 0;
-        bool empty = !in_use || purging || slab->stocked;
+        bool in_use = (ss->used >> i & 1) != 0, moving = (ss->moving >> i & 1) != 0;
+        bool empty = !in_use || moving || slab->stocked;
         if (empty && registry_word(ss->base + i * SLAB_BYTES) != WORD_UNUSED) return false;
         if (slab->stocked) used |= run_mask(i, 1);
         if (slab->span == 0) continue;

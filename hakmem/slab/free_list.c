@@ -178,7 +178,7 @@ bool hak_slab_end_list(struct slab *slab) {
         }
         block_write_mark(block, 0);
     }
-    slab->high = 0; /* no marks are left to clear */
+    slab->unmarked = true;
     return true;
 }
 

@@ -59,7 +59,7 @@ void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {
     slab->low = 0;
     slab->high = 0;
     slab->epoch = epoch;
-    slab->checked = false;
+    slab->checked = slab->unmarked = false;
     store_relaxed(&slab->free_listed, 0);
     slab->purged_out = UINT16_MAX;
     list_init(&slab->owned);
@@ -92,7 +92,7 @@ static void clear_marks(struct slab *slab) {
 
 void hak_slab_uncarve(struct slab *slab) {
     hak_assert(slab->out == 0);
-    clear_marks(slab);
+    if (!slab->unmarked) clear_marks(slab);
     store_relaxed(&slab->free_listed, 0);
     hak_registry_set(slab_base(slab), slab->span, WORD_UNUSED);
     store_relaxed(&slab->span, 0);

@@ -60,6 +60,7 @@ struct slab {
     uint16_t epoch;       /* when it was carved: marks are looked at in slabs of this epoch only */
     uint16_t free_listed; /* blocks of the free list */
     uint32_t free_list;   /* where its first one lies, in bytes from the slab's start */
+    bool unmarked;        /* its list ended, and the marks of its blocks with it */
     /* Written by any thread. */
     struct slab *pending_next __attribute__((aligned(64)));
     uint32_t pending; /* 1 from the push on a pending stack until its collection */
@@ -83,7 +84,7 @@ struct superslab {
     /* At no multiple of 8: what looks for leaks finds no pointer to the first block here. */
     char *base __attribute__((packed));
     uint32_t resident;           /* bit i: slab i may have pages */
-    uint32_t purging;            /* bit i: its pages are on their way out; no slab has it */
+    uint32_t moving;             /* bit i: its pages are on their way, in or out; no slab has it */
     struct list by_run;          /* bucket of the longest unused run, or the cache, or dropped */
     struct list by_resident_run; /* bucket of the longest unused resident run */
     struct superslab *next;      /* all records ever made, newest first */

@@ -6,7 +6,7 @@
 #   instructions_test.sh LIBRARY WORKLOAD
 set -eu
 
-LIFO_BUDGET=54 # malloc(64) and free at once, with the calls through the PLT and all checks
+LIFO_BUDGET=55 # malloc(64) and free at once, with the calls through the PLT and all checks
 MIX_BUDGET=61  # 8192 slots of 16 to 1024 bytes, slow paths included
 MIX_SLOTS=8192
 

@@ -12,15 +12,7 @@ static uint16_t epoch; /* forks beside other threads */
 
 void hak_slab_forked(void) { epoch++; }
 
-struct slab *hak_slab_of(const void *address) {
-    struct superslab *ss = hak_registry_record(address);
-    if (ss == NULL) return NULL;
-    size_t index = ((uintptr_t)address >> SLAB_SHIFT) & (SLABS_PER_SUPERSLAB - 1);
-    size_t head = load_relaxed(&ss->heads[index]);
-    struct slab *slab = &ss->slabs[head];
-    /* A unit in no use may still name the head of a longer run that it was in. */
-    return index - head < load_relaxed(&slab->span) ? slab : NULL;
-}
+struct slab *hak_slab_of(const void *address) { return slab_of(address); }
 
 uint32_t hak_slab_word(unsigned c, unsigned unit) {
     const struct size_class *sc = &hak_size_class[c];

@@ -24,6 +24,7 @@
 #include "hakmem/base/base.h"
 #include "hakmem/base/list.h"
 #include "hakmem/config/config.h"
+#include "hakmem/registry/registry.h"
 #include "hakmem/size_class/size_class.h"
 
 #define BITMAP_WORDS (SLAB_BLOCKS_MAX / 64)
@@ -211,6 +212,19 @@ void hak_slab_check_invariant(const struct slab *slab);
 #ifdef __cplusplus
 }
 #endif
+
+/* hak_slab_of, where blocks go by one after another. */
+HAK_INLINE struct slab *slab_of(const void *address) {
+    uintptr_t entry = registry_entry(address);
+    if (HAK_UNLIKELY(entry == 0)) return NULL;
+    struct superslab *ss = (struct superslab *)registry_entry_record(entry, address);
+    if (HAK_UNLIKELY(ss == NULL)) return NULL;
+    size_t index = ((uintptr_t)address >> SLAB_SHIFT) & (SLABS_PER_SUPERSLAB - 1);
+    size_t head = load_relaxed(&ss->heads[index]);
+    struct slab *slab = &ss->slabs[head];
+    /* A unit in no use may still name the head of a longer run that it was in. */
+    return index - head < load_relaxed(&slab->span) ? slab : NULL;
+}
 
 HAK_INLINE struct superslab *slab_superslab(const struct slab *slab) {
     return list_entry(slab - slab->index, struct superslab, slabs);

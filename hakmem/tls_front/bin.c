@@ -24,8 +24,8 @@ void hak_bin_check(enum slab_result result, void *block, unsigned c) {
 }
 
 /* The slab of a block in a list of class `c`; NULL: the list was written to, as was reported. */
-static struct slab *slab_of(const void *block, unsigned c) {
-    struct slab *slab = hak_slab_of(block);
+static struct slab *listed_slab(const void *block, unsigned c) {
+    struct slab *slab = slab_of(block);
     if (HAK_LIKELY(slab != NULL && load_relaxed(&slab->class_index) == c)) return slab;
     hak_bin_check(SLAB_NOT_OURS, (void *)(uintptr_t)block, c);
     return NULL;
@@ -58,7 +58,7 @@ static void *return_own(struct heap *heap, struct slab *slab, void *head, size_t
         head = LIST_END;
     }
     if (is_sparse(slab)) heap->returned.sparse += (size_t)(out_before - slab->out);
-    if (slab->out != out_before) hak_warm_pool_given(&heap->warm, slab, out_before);
+    if (slab->out != out_before) warm_pool_given(&heap->warm, slab, out_before);
     return head;
 }
 
@@ -102,7 +102,7 @@ static void *return_remote(struct heap *heap, struct slab *slab, unsigned c, voi
 }
 
 bool hak_bin_return_one(struct heap *heap, unsigned c, void *block) {
-    struct slab *slab = slab_of(block, c);
+    struct slab *slab = listed_slab(block, c);
     if (HAK_UNLIKELY(slab == NULL)) return true;
     if (HAK_UNLIKELY(!is_own(heap, slab))) {
         bool nobodys = load_relaxed(&slab->orphan);
@@ -122,7 +122,7 @@ bool hak_bin_return_one(struct heap *heap, unsigned c, void *block) {
 size_t hak_bin_return(struct heap *heap, unsigned c, void *head) {
     size_t count = 0;
     while (head != LIST_END) {
-        struct slab *slab = slab_of(head, c);
+        struct slab *slab = listed_slab(head, c);
         if (HAK_UNLIKELY(slab == NULL)) break;
         head = is_own(heap, slab) ? return_own(heap, slab, head, &count)
                                   : return_remote(heap, slab, c, head, &count);
@@ -138,7 +138,7 @@ static bool is_left_over(const struct slab *slab) {
 }
 
 bool hak_bin_hand_over(struct heap *heap, unsigned c, struct chain chain) {
-    struct slab *slab = slab_of(chain.head, c);
+    struct slab *slab = listed_slab(chain.head, c);
     if (HAK_UNLIKELY(slab == NULL)) return false;
     /* The first block stands for the list: own blocks rather go back, so that slabs empty. */
     bool back =
@@ -159,22 +159,41 @@ static void append(void **head, void **last, void *block, uint64_t cookie) {
 
 struct chain hak_bin_keep_own(struct heap *heap, unsigned c, void *head) {
     struct chain kept = {LIST_END, 0};
-    void *own = LIST_END, *others = LIST_END, *own_last = NULL, *others_last = NULL;
+    void *last = NULL, *others = LIST_END, *others_last = NULL;
+    uint64_t cookie = heap->lists.cookie;
+    const char *own = NULL; /* the slab of the last one kept: most are of the same */
+    size_t own_bytes = 0;
+    bool cut = false; /* `last` is linked to one that is not kept */
     while (head != LIST_END) {
-        struct slab *slab = slab_of(head, c);
-        if (HAK_UNLIKELY(slab == NULL || !is_whole(heap, head, c))) break;
+        bool is_kept = (size_t)((const char *)head - own) < own_bytes;
+        if (!is_kept) {
+            struct slab *slab = listed_slab(head, c);
+            if (HAK_UNLIKELY(slab == NULL)) break;
+            is_kept = is_own(heap, slab);
+            if (is_kept) {
+                own = slab_base(slab);
+                own_bytes = (size_t)slab->span * SLAB_BYTES;
+            }
+        }
+        if (HAK_UNLIKELY(!is_whole(heap, head, c))) break;
         void *next = block_next(head);
-        if (is_own(heap, slab)) {
-            append(&own, &own_last, head, heap->lists.cookie);
-            kept.count++;
+        if (!is_kept) {
+            append(&others, &others_last, head, cookie);
+            cut = true;
         } else {
-            append(&others, &others_last, head, heap->lists.cookie);
+            if (last == NULL) {
+                kept.head = head;
+            } else if (cut) {
+                block_link(last, head, cookie);
+            }
+            last = head;
+            cut = false;
+            kept.count++;
         }
         head = next;
     }
-    if (own_last != NULL) block_link(own_last, LIST_END, heap->lists.cookie);
-    if (others_last != NULL) block_link(others_last, LIST_END, heap->lists.cookie);
+    if (last != NULL && (cut || head != LIST_END)) block_link(last, LIST_END, cookie);
+    if (others_last != NULL) block_link(others_last, LIST_END, cookie);
     if (others != LIST_END) hak_bin_return(heap, c, others);
-    kept.head = own;
     return kept;
 }

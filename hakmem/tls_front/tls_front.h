@@ -254,6 +254,7 @@ HAK_INLINE void *front_pop_of(struct lists *lists, size_t scaled_class) {
     if (HAK_CHECKS &&
         HAK_UNLIKELY(block_read_mark(block) != block_mark(block, next, lists->cookie)))
         return NULL;
+    __builtin_prefetch(next, 1); /* the next malloc looks at its mark */
     list->loaded = next;
     list->popped++;
     if (HAK_CHECKS) block_write_mark(block, 0);

@@ -12,7 +12,9 @@ static uint16_t epoch; /* forks beside other threads */
 
 void hak_slab_forked(void) { epoch++; }
 
-struct slab *hak_slab_of(const void *address) { return slab_of(address); }
+struct slab *hak_slab_of(const void *address) {
+    return slab_of(address);
+}
 
 uint32_t hak_slab_word(unsigned c, unsigned unit) {
     const struct size_class *sc = &hak_size_class[c];

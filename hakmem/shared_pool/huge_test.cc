@@ -229,7 +229,6 @@ TEST_F(Huge, PartsWaitForTheTickWithinAShareOfWhatIsInUse) {
 uint64_t now_ns;
 uint64_t slow_ns;
 
-/* How many superslabs from now on have small pages before one has a huge one. */
 class Pace : public Huge {
   protected:
     void SetUp() override {
@@ -239,6 +238,7 @@ class Pace : public Huge {
         slow_ns = HUGE_SLOW_NS + 1;
         Grow(kHeapSlabs);
     }
+    /* How many superslabs from now on have small pages before one has a huge one. */
     size_t SmallOnes() {
         for (size_t n = 0;; n++) {
             superslab *ss = slab_superslab(Take(kSmall, true));

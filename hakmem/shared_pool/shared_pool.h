@@ -60,7 +60,8 @@ void hak_shared_pool_orphan(struct slab *slab);
 /* Orphans every slab of `owner`, found by walking all superslabs and counted from their bits: for
  * owners that stopped in mid-step (the other threads, in a forked child). */
 void hak_shared_pool_orphan_all(struct slab_owner *owner);
-/* In a forked child: some other thread, which need have no heap, was purging. */
+/* In a forked child: some other thread, which need have no heap, was purging, or had a
+ * huge page come. */
 bool hak_shared_pool_is_purging(void);
 /* In a forked child, after the dead threads' slabs were orphaned: puts right what they left in
  * mid-step. Units that are carved for no slab are free again; pending stacks are made anew. `mine`

@@ -168,14 +168,6 @@ HAK_COLD void hak_slab_report_doubled(const struct slab *slab, const void *block
                hak_size_class[slab->class_index].block_bytes, advice);
 }
 
-HAK_INLINE void append(void **head, void *last, void *block, uint64_t cookie) {
-    if (last == NULL) {
-        *head = block;
-    } else {
-        block_link(last, block, cookie);
-    }
-}
-
 /* The 64 blocks of a word, each to the next. Returns the last one, which has no link yet. */
 static void *link_word(void *first, size_t bytes, uint64_t cookie) {
     char *block = first, *last = block + 63 * bytes;
@@ -198,7 +190,7 @@ unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t c
     for (; w < words && taken < want; w++) {
         uint64_t word = load_relaxed(free_word(slab, w));
         if (word == UINT64_MAX && w * 64 >= marked && want - taken >= 64) {
-            append(head, before, base + w * 64 * bytes, cookie);
+            block_append(head, before, base + w * 64 * bytes, cookie);
             before = link_word(base + w * 64 * bytes, bytes, cookie);
             last = w * 64 + 63;
             taken += 64;
@@ -214,7 +206,7 @@ unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t c
                 dropped++;
                 continue;
             }
-            append(head, before, block, cookie);
+            block_append(head, before, block, cookie);
             before = block;
             taken++;
         }
@@ -261,7 +253,7 @@ unsigned hak_slab_take_random(struct slab *slab, unsigned want, void **head, uin
                 dropped++;
                 continue;
             }
-            append(head, last, block, cookie);
+            block_append(head, last, block, cookie);
             last = block;
             taken++;
         }

@@ -264,6 +264,15 @@ HAK_INLINE void block_link(void *block, void *next, uint64_t cookie) {
     block_write_mark(block, block_mark(block, next, cookie));
 }
 
+/* `last`: of the list, which has no link yet; NULL: the list is empty. */
+HAK_INLINE void block_append(void **head, void *last, void *block, uint64_t cookie) {
+    if (last == NULL) {
+        *head = block;
+    } else {
+        block_link(last, block, cookie);
+    }
+}
+
 /* The highest byte of the cookie, and so of every mark: no sum of two addresses reaches it. A look
  * at this byte alone tells most blocks of the program from free ones. It is no byte of text, and
  * that of no common number. */

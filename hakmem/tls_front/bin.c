@@ -148,15 +148,6 @@ bool hak_bin_hand_over(struct heap *heap, unsigned c, struct chain chain) {
     return false;
 }
 
-static void append(void **head, void **last, void *block, uint64_t cookie) {
-    if (*last == NULL) {
-        *head = block;
-    } else {
-        block_link(*last, block, cookie);
-    }
-    *last = block;
-}
-
 struct chain hak_bin_keep_own(struct heap *heap, unsigned c, void *head) {
     struct chain kept = {LIST_END, 0};
     void *last = NULL, *others = LIST_END, *others_last = NULL;
@@ -178,7 +169,8 @@ struct chain hak_bin_keep_own(struct heap *heap, unsigned c, void *head) {
         if (HAK_UNLIKELY(!is_whole(heap, head, c))) break;
         void *next = block_next(head);
         if (!is_kept) {
-            append(&others, &others_last, head, cookie);
+            block_append(&others, others_last, head, cookie);
+            others_last = head;
             cut = true;
         } else {
             if (last == NULL) {

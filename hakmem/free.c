@@ -152,8 +152,7 @@ static HAK_NOINLINE size_t usable_size_slow(const void *block) {
 }
 
 size_t hak_usable_size(const void *block) {
-    struct place place;
-    const struct size_class *sc = live_find(block, &place);
+    const struct size_class *sc = live_find(block);
     return HAK_LIKELY(sc != NULL) ? sc->block_bytes : usable_size_slow(block);
 }
 
@@ -188,8 +187,7 @@ static HAK_NOINLINE void free_sized_slow(void *block, size_t alignment, size_t s
 
 static void free_sized(void *block, size_t alignment, size_t size, enum block_kind kind,
                        const char *wrong_size) {
-    struct place place;
-    const struct size_class *sc = live_find(block, &place);
+    const struct size_class *sc = live_find(block);
     if (HAK_LIKELY(sc != NULL && size_fits(size, alignment, sc->block_bytes, false))) {
         hot_free(block);
     } else {

@@ -78,7 +78,8 @@ static HAK_NOINLINE void *realloc_slow(void *block, size_t size) {
 
 /* A block that stays is as it was: what a stale pointer might do to it is found when it goes out.
  * Before it would move, and be freed, the slab is asked too. */
-HAK_INLINE void *resize(void *block, const struct place *place, size_t bytes, size_t size) {
+HAK_INLINE void *resize(void *block, const struct size_class *sc, size_t size) {
+    size_t bytes = sc->block_bytes;
     /* One compare for a size that rounds to about as much; what `stays` and `note_size` take apart
      * is not predictable. False for sizes above, where the difference is above `bytes`, and with 11
      * for 0 of the smallest block too. */
@@ -88,18 +89,17 @@ HAK_INLINE void *resize(void *block, const struct place *place, size_t bytes, si
         note_size(size, bytes);
         return block;
     }
-    if (HAK_CHECKS && HAK_UNLIKELY(live_is_in_slab(place))) return realloc_slow(block, size);
+    if (HAK_CHECKS && HAK_UNLIKELY(live_is_in_slab(block, sc))) return realloc_slow(block, size);
     return move(block, bytes, size);
 }
 
 /* A slab's block first. What looks like a mistake, or has no lists to ask, is looked at in
  * realloc_slow. */
 void *hak_realloc(void *block, size_t size) {
-    struct place place;
-    const struct size_class *sc = live_find(block, &place);
+    const struct size_class *sc = live_find(block);
     if (HAK_UNLIKELY(sc == NULL))
         return block == NULL ? hot_malloc(size) : realloc_slow(block, size);
-    return resize(block, &place, sc->block_bytes, size);
+    return resize(block, sc, size);
 }
 
 void *hak_reallocarray(void *block, size_t count, size_t size) {

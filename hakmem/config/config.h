@@ -168,8 +168,9 @@
  * malloc and free of it would take. */
 #define LARGE_END_BYTES (16 * KiB)
 /* A mapping that is wanted back so soon after it was purged is eager: it is kept from then on. All
- * of them keep such a share of HAKMEM_LARGE_CACHE_MB once another is freed that is not: 512 MiB
- * that are written to and freed again and again must not leave more behind. */
+ * of them keep such a share of HAKMEM_LARGE_CACHE_MB once another is freed that is not, but for as
+ * much as is live of them: 512 MiB that are written to and freed again and again must not leave
+ * more behind. */
 #define LARGE_CALM_SHARE 10
 #define LARGE_EAGER_MS 250
 /* A kept mapping gives up its room to another that is freed, unless it was itself freed within so

@@ -122,8 +122,15 @@ void hak_os_drop_tables(void *, size_t) {}
 void hak_os_refuse_huge(void *, size_t) {}
 void hak_os_split_huge(void *, size_t) {}
 bool hak_os_has_huge(void) { return false; }
+bool hak_os_has_middle(const void *, size_t) { return true; }
+
 bool hak_os_resize(void *, size_t, size_t) { return false; }
-bool hak_os_move(void *, size_t, void *, size_t) { return false; }
+
+bool hak_os_move(void *base, size_t from_bytes, void *to, size_t to_bytes) {
+    interleave::Point("os_move", 0);
+    if (!interleave::IsMapped(to, to_bytes)) interleave::Fail("a move to what is not mapped");
+    return hak_os_unmap(base, from_bytes);
+}
 
 void *hak_os_meta_alloc(size_t bytes) {
     interleave::Point("os_meta_alloc", 0);

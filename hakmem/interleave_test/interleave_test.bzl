@@ -57,6 +57,7 @@ HEADERS = [
     "//hakmem/large:freed.h",
     "//hakmem/large:large.h",
     "//hakmem/large:record.h",
+    "//hakmem/large:sizes.h",
     "//hakmem/os_backend:budget.h",
     "//hakmem/os_backend:numa.h",
     "//hakmem/os_backend:os_backend.h",

@@ -128,12 +128,12 @@ void NothingLiveGoes(const char *base, size_t bytes) {
 }
 
 /* As the API does it. */
-char *Take() {
-    void *block = hak_large_take(kLargeBytes);
+char *Take(size_t bytes = kLargeBytes) {
+    void *block = hak_large_take(bytes);
     bool zero = false;
-    if (block == nullptr) block = hak_large_alloc(kLargeBytes, 1, false, &zero);
+    if (block == nullptr) block = hak_large_alloc(bytes, 1, false, &zero);
     OneStep step;
-    REQUIRE(block != nullptr && IsMapped(block, kLargeBytes));
+    REQUIRE(block != nullptr && IsMapped(block, bytes));
     REQUIRE(live.insert(static_cast<char *>(block)).second);
     return static_cast<char *>(block);
 }
@@ -160,12 +160,15 @@ void Begin(size_t mappings) {
 /* From now on for those that come and go fast. */
 void LeaveRoomForEager() { hak_options.large_cache_calm_mb = 0; }
 
-/* What is not the program's is in the cache, within its room, and goes. */
-void CheckCache() {
+/* What is not the program's is in the cache, and goes; what is kept has room, but for `beside`
+ * bytes that were freed beside others. */
+void CheckCacheBeside(size_t beside) {
     large_stats stats;
     hak_large_stats(&stats);
-    REQUIRE(stats.live_bytes == live.size() * kLargeBytes);
-    REQUIRE(stats.kept_bytes <= room);
+    size_t live_bytes = 0;
+    for (char *block : live) live_bytes += hak_large_usable(block, registry_word(block));
+    REQUIRE(stats.live_bytes == live_bytes);
+    REQUIRE(stats.kept_bytes <= room + beside);
     while (!live.empty()) Give(*live.begin());
     REQUIRE(hak_large_agrees());
     hak_large_trim(0);
@@ -176,6 +179,9 @@ void CheckCache() {
         REQUIRE(!IsMapped(FakeBase() + at, SLAB_BYTES));
     }
 }
+
+void CheckCache() { CheckCacheBeside(0); }
+void CheckCacheBesideAFree() { CheckCacheBeside(kLargeBytes); }
 
 TEST(LargeCache, AKeptMappingIsTakenOnce) {
     Explore({
@@ -211,6 +217,43 @@ TEST(LargeCache, AKeptMappingIsTakenOrTrimmed) {
         },
         CheckCache,
         2,
+    });
+}
+
+/* Its pages serve a block of another size, or it is taken as it is, or it goes. */
+TEST(LargeCache, AKeptMappingIsResizedOrTakenOrTrimmed) {
+    Explore({
+        [] {
+            Begin(2);
+            Give(Take());
+        },
+        {
+            [] { Give(Take(kLargeBytes + kLargeBytes / 4)); },
+            [] { Take(); },
+            [] { hak_large_trim(0); },
+        },
+        CheckCache,
+        2,
+    });
+}
+
+/* More is kept than has room once it is free: each free counts, and takes the other's room. */
+TEST(LargeCache, TwoAreFreedAndOneHasRoom) {
+    static char *blocks[2];
+    Explore({
+        [] {
+            Begin(2);
+            for (char *&b : blocks) b = Take();
+            for (char *b : blocks) Give(b);
+            for (char *&b : blocks) b = Take();
+            room = kLargeBytes;
+            hak_options.large_cache_mb = hak_options.large_cache_calm_mb = room / MiB;
+        },
+        {
+            [] { Give(blocks[0]); },
+            [] { Give(blocks[1]); },
+        },
+        CheckCacheBesideAFree,
     });
 }
 
@@ -258,7 +301,7 @@ TEST(LargeCache, RoomIsTakenBesideAFree) {
                 Give(others[1]);
             },
         },
-        CheckCache,
+        CheckCacheBesideAFree,
     });
 }
 
@@ -290,7 +333,7 @@ TEST(LargeCache, RoomIsTakenBesideAFreeAside) {
                 Give(others[1]);
             },
         },
-        CheckCache,
+        CheckCacheBesideAFree,
     });
 }
 

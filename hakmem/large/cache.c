@@ -9,21 +9,19 @@
 #include "hakmem/config/config.h"
 #include "hakmem/config/options.h"
 #include "hakmem/large/freed.h"
+#include "hakmem/large/sizes.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/registry/registry.h"
 
-/* Sizes of an eighth of a doubling each, from 4 KiB. */
-#define SMALLEST_SHIFT 12
-#define SIZES ((LARGE_CACHED_SHIFT - SMALLEST_SHIFT) * 8 + 1)
-
 static struct {
-    struct lock lock;               /* guards what is not said to be read without it */
-    struct list kept, parked;       /* oldest first */
-    struct list parked_of[SIZES];   /* newest first */
-    uint32_t newest_kept_of[SIZES]; /* a hint: number of a record; without the lock */
-    uint32_t kept_count;            /* read without the lock too, as is the next */
+    struct lock lock;                     /* guards what is not said to be read without it */
+    struct list kept, parked;             /* oldest first */
+    struct list parked_of[LARGE_SIZES];   /* newest first */
+    uint32_t newest_kept_of[LARGE_SIZES]; /* a hint: number of a record; without the lock */
+    uint32_t kept_count;                  /* read without the lock too, as is the next */
     uint32_t parked_count;
-    uint64_t kept_bytes, parked_bytes;
+    uint64_t kept_bytes; /* of live ones too; read without the lock too */
+    uint64_t parked_bytes;
     uint32_t turn;      /* counts puts and ticks: read without the lock too */
     uint32_t tick_turn; /* of the last tick */
     uint64_t tick_ms;   /* of the last tick; read without the lock too, as is the next */
@@ -36,7 +34,7 @@ static void acquire(void) {
     if (HAK_LIKELY(cache.kept.next != NULL)) return;
     list_init(&cache.kept);
     list_init(&cache.parked);
-    for (unsigned i = 0; i < SIZES; i++) list_init(&cache.parked_of[i]);
+    for (unsigned i = 0; i < LARGE_SIZES; i++) list_init(&cache.parked_of[i]);
 }
 
 static void release(void) { lock_release(&cache.lock); }
@@ -51,53 +49,20 @@ size_t hak_large_round_any(size_t bytes) {
     return align_up(bytes, step > page ? step : page);
 }
 
-static bool is_cacheable(size_t bytes) {
-    return bytes <= LARGE_CACHED_MAX && bytes == large_round(bytes);
-}
-
-static unsigned size_of(size_t bytes) {
-    unsigned shift = log2_floor(bytes);
-    return (shift - SMALLEST_SHIFT) * 8 + (unsigned)(bytes >> (shift - 3) & 7);
-}
-
 /* What a parked mapping keeps at either end: most programs write there, and two faults cost more
  * than the rest of a malloc and free. */
 static size_t end_bytes(void) { return align_up(LARGE_END_BYTES, hak_os_page_bytes()); }
 
-/* What serves: a mapping of the block's size, or one that is at most a third longer than what was
- * asked for, as any block's size may be (a free that knows the size relies on it). So a few
- * mappings serve many sizes. */
-struct wanted {
-    size_t least, most, align;
-    unsigned size, end; /* of the sizes */
-};
-
-/* Of more than LARGE_CACHED_MAX: no sizes. */
-static struct wanted wanted_of(size_t bytes, size_t align) {
-    struct wanted w = {.least = large_round(bytes), .most = bytes + bytes / 3, .align = align};
-    if (w.most < w.least) w.most = w.least;
-    if (w.most > LARGE_CACHED_MAX) w.most = LARGE_CACHED_MAX;
-    w.size = size_of(w.least);
-    w.end = size_of(w.most) + 1;
-    return w;
-}
-
-static bool fits(const struct large *r, const struct wanted *w) {
-    size_t bytes = load_relaxed(&r->bytes);
-    return bytes >= w->least && bytes <= w->most &&
-           ((uintptr_t)load_relaxed(&r->base) & (w->align - 1)) == 0;
-}
-
 /* ---- Without the lock ----------------------------------------------------------------------- */
 
-static bool make_live(struct large *r, const struct wanted *w) {
+static bool make_live(struct large *r, const struct large_wanted *w) {
     /* Read first: what is read after it is of the same life, or the cas fails. */
     uint32_t state = load_acquire(&r->state);
-    return large_kind(state) == LARGE_KEPT && fits(r, w) &&
+    return large_kind(state) == LARGE_KEPT && large_fits(r, w) &&
            cas_acq_rel(&r->state, &state, large_state(state, LARGE_LIVE_KEPT));
 }
 
-static struct large *take_kept_of(unsigned size, const struct wanted *w) {
+static struct large *take_kept_of(unsigned size, const struct large_wanted *w) {
     uint32_t *newest = &cache.newest_kept_of[size];
     uint32_t id = load_relaxed(newest);
     for (unsigned n = 0; id != 0 && n < LARGE_HINTS; n++) {
@@ -113,21 +78,29 @@ static struct large *take_kept_of(unsigned size, const struct wanted *w) {
 }
 
 struct large *hak_large_cache_take_kept(size_t bytes, size_t align) {
-    struct wanted w = wanted_of(bytes, align);
+    struct large_wanted w = large_wanted_of(bytes, align);
     struct large *r = NULL;
     for (unsigned size = w.size; size < w.end && r == NULL; size++) r = take_kept_of(size, &w);
     return r;
 }
 
-bool hak_large_cache_keep(struct large *r) {
+/* Frees a kept mapping. False: it is in no such state. */
+static bool keep(struct large *r) {
     uint32_t state = load_acquire(&r->state);
     if (large_kind(state) != LARGE_LIVE_KEPT) return false;
-    uint32_t *newest = &cache.newest_kept_of[size_of(load_relaxed(&r->bytes))];
+    uint32_t *newest = &cache.newest_kept_of[large_size_of(load_relaxed(&r->bytes))];
     store_relaxed(&r->turn, load_relaxed(&cache.turn));
     store_relaxed(&r->older, load_relaxed(newest));
     if (!cas_acq_rel(&r->state, &state, large_state(state, LARGE_KEPT))) return false;
     store_relaxed(newest, r->id);
     return true;
+}
+
+static uint64_t eager_room(void) { return hak_options.large_cache_mb * MiB; }
+
+bool hak_large_cache_keep(struct large *r, bool anyway) {
+    /* Relaxed: where all that is kept had room, free or not, what is free has. */
+    return (anyway || load_relaxed(&cache.kept_bytes) <= eager_room()) && keep(r);
 }
 
 bool hak_large_cache_waits(void) {
@@ -152,19 +125,19 @@ size_t hak_large_cache_drop(struct large *r) {
 static void enlist_kept(struct large *r) {
     list_push_back(&cache.kept, &r->listed);
     store_relaxed(&cache.kept_count, cache.kept_count + 1);
-    cache.kept_bytes += r->bytes;
+    store_relaxed(&cache.kept_bytes, cache.kept_bytes + r->bytes);
 }
 
 /* `bytes`: read before it was made live or nobody's, as a live one's may change. */
 static void delist_kept(struct large *r, size_t bytes) {
     list_remove(&r->listed);
     store_relaxed(&cache.kept_count, cache.kept_count - 1);
-    cache.kept_bytes -= bytes;
+    store_relaxed(&cache.kept_bytes, cache.kept_bytes - bytes);
 }
 
 static void enlist_parked(struct large *r) {
     list_push_back(&cache.parked, &r->listed);
-    list_push_front(&cache.parked_of[size_of(r->bytes)], &r->by_size);
+    list_push_front(&cache.parked_of[large_size_of(r->bytes)], &r->by_size);
     store_relaxed(&cache.parked_count, cache.parked_count + 1);
     cache.parked_bytes += r->bytes;
     large_set(r, LARGE_PARKED);
@@ -191,43 +164,64 @@ static void evict(struct large *r, struct list *out) {
     }
 }
 
-/* The kept mapping whose last free is longest ago; NULL: none, or all were freed just now. */
-static struct large *least_recent(void) {
+static bool is_free(struct large *r) { return large_kind(load_relaxed(&r->state)) == LARGE_KEPT; }
+
+/* Of the kept mappings. Others may take and free some meanwhile. */
+static uint64_t free_bytes(void) {
+    uint64_t bytes = 0;
+    if (cache.kept_bytes == 0) return 0;
+    for (struct list *l = cache.kept.next; l != &cache.kept; l = l->next) {
+        if (is_free(of_listed(l))) bytes += of_listed(l)->bytes;
+    }
+    return bytes;
+}
+
+/* The kept mapping whose last free is longest ago, of those that are free, or of all; NULL: none,
+ * or all were freed just now. */
+static struct large *least_recent(bool free_only) {
     struct large *least = NULL;
     uint32_t most_turns = LARGE_RECENT_TURNS;
     for (struct list *l = cache.kept.next; l != &cache.kept; l = l->next) {
         uint32_t turns = cache.turn - load_relaxed(&of_listed(l)->turn);
-        if (turns <= most_turns) continue;
+        if (turns <= most_turns || (free_only && !is_free(of_listed(l)))) continue;
         most_turns = turns;
         least = of_listed(l);
     }
     return least;
 }
 
-/* Evicts what was freed longest ago until no more is kept than that. False: the rest was freed just
- * now. */
+/* Evicts what was freed longest ago until no more is free, and kept, than that. False: the rest was
+ * freed just now. */
 static bool keep_at_most(uint64_t bytes, uint32_t entries, struct list *out) {
     for (unsigned n = 0; n <= LARGE_CACHE_ENTRIES; n++) {
-        if (cache.kept_bytes <= bytes && cache.kept_count <= entries) return true;
-        struct large *least = least_recent();
+        bool fits_in = free_bytes() <= bytes;
+        if (fits_in && cache.kept_count <= entries) return true;
+        struct large *least = least_recent(!fits_in);
         if (least == NULL) return false;
         evict(least, out);
     }
     return false;
 }
 
+/* Something else goes on than what came and went fast: that keeps a share of its room, or as much
+ * as is live of it. */
+static uint64_t calm_share(void) {
+    uint64_t room = eager_room(), share = room / LARGE_CALM_SHARE;
+    uint64_t live = cache.kept_bytes - free_bytes();
+    if (live > room) return room;
+    return live > share ? live : share;
+}
+
 /* Makes it kept if there is room, or others that were not freed just now have it. */
 static bool admit(struct large *r, struct list *out) {
-    uint64_t eager_room = hak_options.large_cache_mb * MiB;
-    uint64_t room = r->eager ? eager_room : hak_options.large_cache_calm_mb * MiB;
-    /* Something else goes on than what came and went fast: that keeps a share. */
-    if (!r->eager) keep_at_most(eager_room / LARGE_CALM_SHARE, LARGE_CACHE_ENTRIES, out);
+    uint64_t room = r->eager ? eager_room() : hak_options.large_cache_calm_mb * MiB;
+    if (!r->eager) keep_at_most(calm_share(), LARGE_CACHE_ENTRIES, out);
     if (r->bytes > room) return false;
     if (!keep_at_most(room - r->bytes, LARGE_CACHE_ENTRIES - 1, out)) return false;
     enlist_kept(r);
     /* Its first free as a kept one. */
     large_set(r, LARGE_LIVE_KEPT);
-    hak_large_cache_keep(r);
+    keep(r);
     return true;
 }
 
@@ -287,31 +281,60 @@ static size_t drop_all(struct list *out) {
 }
 
 /* The newest parked one of the smallest size. */
-static struct large *find_parked(const struct wanted *w) {
+static struct large *find_parked(const struct large_wanted *w) {
     for (unsigned size = w->size; size < w->end; size++) {
         struct list *parked = &cache.parked_of[size];
         for (struct list *l = parked->next; l != parked; l = l->next) {
             struct large *r = list_entry(l, struct large, by_size);
-            if (fits(r, w)) return r;
+            if (large_fits(r, w)) return r;
         }
     }
     return NULL;
 }
 
-struct large *hak_large_cache_take(size_t bytes, size_t align, bool *purged) {
+/* A kept one that the hints have lost. */
+static struct large *take_lost(const struct large_wanted *w) {
+    for (struct list *l = cache.kept.next; l != &cache.kept; l = l->next) {
+        if (make_live(of_listed(l), w)) return of_listed(l);
+    }
+    return NULL;
+}
+
+static size_t distance(size_t a, size_t b) { return a < b ? b - a : a - b; }
+
+/* The kept one of the nearest size, within a third, whose pages are worth moving. */
+static struct large *take_near(const struct large_wanted *w) {
+    size_t least_off = w->least / 3;
+    struct large *nearest = NULL;
+    for (struct list *l = cache.kept.next; l != &cache.kept; l = l->next) {
+        struct large *r = of_listed(l);
+        size_t off = distance(load_relaxed(&r->bytes), w->least);
+        if (off > least_off || !is_free(r)) continue;
+        least_off = off;
+        nearest = r;
+    }
+    if (nearest == NULL || !hak_os_has_middle(nearest->base, nearest->asked)) return NULL;
+    return large_change(nearest, LARGE_KEPT, LARGE_LIVE_KEPT) ? nearest : NULL;
+}
+
+static struct large *take_parked(const struct large_wanted *w) {
+    struct large *found = find_parked(w);
+    if (found == NULL) return NULL;
+    delist_parked(found, LARGE_LIVE);
+    found->eager = clock_ms() - found->parked_ms <= LARGE_EAGER_MS;
+    return found;
+}
+
+struct large *hak_large_cache_take(size_t bytes, size_t align, bool near, bool *purged) {
     *purged = false;
     if (bytes > LARGE_CACHED_MAX || !hak_large_cache_waits()) return NULL;
-    struct wanted w = wanted_of(bytes, align);
+    struct large_wanted w = large_wanted_of(bytes, align);
     acquire();
-    struct large *found = find_parked(&w);
-    if (found != NULL) {
-        delist_parked(found, LARGE_LIVE);
-        found->eager = clock_ms() - found->parked_ms <= LARGE_EAGER_MS;
-        *purged = true;
-    }
-    /* One that the hints have lost. */
-    for (struct list *l = cache.kept.next; l != &cache.kept && found == NULL; l = l->next) {
-        if (make_live(of_listed(l), &w)) found = of_listed(l);
+    struct large *found = take_lost(&w);
+    if (found == NULL && near) found = take_near(&w);
+    if (found == NULL) {
+        found = take_parked(&w);
+        *purged = found != NULL;
     }
     release();
     return found;
@@ -331,7 +354,7 @@ void hak_large_cache_clear_ends(struct large *r) {
 void hak_large_cache_put(struct large *r) {
     hak_large_cache_tick(clock_ms());
     /* Nothing is cached while a thread reclaims. */
-    if (r->huge || !is_cacheable(r->bytes) || !hak_giving_begin()) {
+    if (r->huge || !large_is_cacheable(r->bytes) || !hak_giving_begin()) {
         hak_large_cache_drop(r);
         return;
     }
@@ -398,7 +421,7 @@ void hak_large_cache_tick(uint64_t now) {
     hak_giving_end();
 }
 
-size_t hak_large_cache_trim(size_t keep) {
+size_t hak_large_cache_trim(size_t keep_bytes) {
     struct list out;
     list_init(&out);
     acquire();
@@ -407,17 +430,13 @@ size_t hak_large_cache_trim(size_t keep) {
         delist_parked(r, LARGE_NONE);
         list_push_back(&out, &r->listed);
     }
-    uint64_t free_bytes = 0;
-    for (struct list *l = cache.kept.next; l != &cache.kept; l = l->next) {
-        bool free = large_kind(load_relaxed(&of_listed(l)->state)) == LARGE_KEPT;
-        if (free) free_bytes += of_listed(l)->bytes;
-    }
-    for (struct list *l = cache.kept.next, *next; l != &cache.kept && free_bytes > keep; l = next) {
+    uint64_t left = free_bytes();
+    for (struct list *l = cache.kept.next, *next; l != &cache.kept && left > keep_bytes; l = next) {
         next = l->next;
         struct large *r = of_listed(l);
         if (!large_change(r, LARGE_KEPT, LARGE_NONE)) continue;
         /* Others free meanwhile: what was not counted must not wrap the count. */
-        free_bytes -= r->bytes < free_bytes ? r->bytes : free_bytes;
+        left -= r->bytes < left ? r->bytes : left;
         delist_kept(r, r->bytes);
         list_push_back(&out, &r->listed);
     }

@@ -4,12 +4,14 @@
  *             '--> there is room ------------> KEPT <--alloc, free--> LIVE_KEPT    one cas
  *
  * Of a mapping of which an earlier owner wrote to more, the near end alone stays.
- * Room is bytes of kept mappings, those that are live meanwhile too. HAKMEM_LARGE_CACHE_MB is
- * there for mappings that come and go fast, HAKMEM_LARGE_CACHE_CALM_MB for others. So whatever the
- * program writes to, no more than that stays when all is free. What was freed longest ago gives up
- * its room.
+ * Room is bytes of kept mappings that are free. HAKMEM_LARGE_CACHE_MB is there for mappings that
+ * come and go fast, HAKMEM_LARGE_CACHE_CALM_MB for others. While all that are kept, live ones too,
+ * have no more than that, no free needs the lock; else each counts under it, and what was freed
+ * longest ago gives up its room. A free beside another may exceed it by its mapping, until the
+ * next.
  * Sizes go in eighths of a doubling, so that mappings of a size serve each other; and one serves a
- * block that needs three quarters of it, rather than that pages come and go. */
+ * block that needs three quarters of it, rather than that pages come and go. Where none does, the
+ * pages of a kept one of about the size serve: it is resized. */
 #ifndef HAKMEM_LARGE_CACHE_H_
 #define HAKMEM_LARGE_CACHE_H_
 
@@ -25,13 +27,15 @@ size_t hak_large_round_any(size_t bytes);
 /* A kept mapping for `bytes`, of their size or up to a third more, at a multiple of `align`, live
  * now. Lock-free. NULL: none. */
 struct large *hak_large_cache_take_kept(size_t bytes, size_t align);
-/* The same, of all kinds. `*purged`: it was, and hak_large_cache_clear_ends makes it zero.
+/* The same, of all kinds. `near`: also a kept one of another size, which then does not fit, and is
+ * the caller's to resize. `*purged`: it was, and hak_large_cache_clear_ends makes it zero.
  * Locks. */
-struct large *hak_large_cache_take(size_t bytes, size_t align, bool *purged);
+struct large *hak_large_cache_take(size_t bytes, size_t align, bool near, bool *purged);
 /* Makes a mapping zero that was parked and that nobody has written to since. */
 void hak_large_cache_clear_ends(struct large *r);
-/* Frees a mapping in state LIVE_KEPT. Lock-free. False: it is in no such state. */
-bool hak_large_cache_keep(struct large *r);
+/* Frees a mapping in state LIVE_KEPT. Lock-free. False: it is in no such state, or, unless
+ * `anyway`, what is free might have no room then. */
+bool hak_large_cache_keep(struct large *r, bool anyway);
 /* Takes over a mapping that is the caller's alone (LARGE_NONE). Locks; makes system calls. */
 void hak_large_cache_put(struct large *r);
 /* Takes its room from a live mapping whose bytes are to change. Locks. */

@@ -8,6 +8,7 @@
 #include "hakmem/large/cache.h"
 #include "hakmem/large/freed.h"
 #include "hakmem/large/record.h"
+#include "hakmem/large/sizes.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/registry/registry.h"
 
@@ -53,6 +54,61 @@ static char *map_block(size_t bytes, size_t align, size_t asked) {
     return base;
 }
 
+/* Moves the pages to a new mapping. NULL: not possible, nothing changed. */
+static char *move_block(struct large *r, size_t old, size_t bytes) {
+    char *block = load_relaxed(&r->base);
+    uint32_t word = WORD_LARGE | r->id;
+    char *base = hak_os_map(bytes, bytes >= LARGE_ALIGNED_FROM ? SUPERSLAB_BYTES : SLAB_BYTES);
+    if (base == NULL) return NULL;
+    if (!hak_registry_reserve(base, 1)) {
+        hak_os_discard(base, bytes);
+        return NULL;
+    }
+    /* The old word goes first: once the pages have moved, the range may be anyone's. */
+    hak_registry_set(block, 1, 0);
+    if (!hak_os_move(block, old, base, bytes)) {
+        hak_registry_set(block, 1, word);
+        return NULL;
+    }
+    large_note_freed(block);
+    store_relaxed(&r->base, base);
+    hak_registry_set(base, 1, word);
+    return base;
+}
+
+/* Of a live mapping, which leaves the cache and begins another life then. Both places count while
+ * the pages move: the caller gives meanwhile (base/reclaim.h). NULL: as above. */
+static char *resize_mapping(struct large *r, size_t bytes) {
+    char *base = load_relaxed(&r->base);
+    size_t old = load_relaxed(&r->bytes);
+    hak_large_cache_leave(r);
+    if (!hak_os_resize(base, old, bytes)) base = move_block(r, old, bytes);
+    if (base == NULL) return NULL;
+    store_relaxed(&r->bytes, bytes);
+    if (r->dirty > bytes) r->dirty = bytes;
+    large_begin(r, LARGE_LIVE);
+    return base;
+}
+
+static bool is_of_size(const struct large *r, size_t bytes) {
+    struct large_wanted w = large_wanted_of(bytes, 1);
+    return large_fits(r, &w);
+}
+
+/* Its pages serve a block of another size: to move them costs less than to fault them in. NULL: not
+ * possible, and the mapping is free again. */
+static struct large *resized(struct large *r, size_t bytes) {
+    /* Not to be waited for: whoever reclaims may be this thread. */
+    bool gives = hak_giving_begin();
+    bool done = gives && resize_mapping(r, bytes) != NULL;
+    if (gives) hak_giving_end();
+    if (done) return r;
+    hak_large_cache_leave(r);
+    large_set(r, LARGE_NONE);
+    hak_large_cache_put(r);
+    return NULL;
+}
+
 void *hak_large_alloc(size_t bytes, size_t align, bool aside, bool *zero) {
     bool wants_zero = *zero;
     *zero = false;
@@ -62,7 +118,11 @@ void *hak_large_alloc(size_t bytes, size_t align, bool aside, bool *zero) {
     if (!aside) {
         bool purged = false;
         struct large *r = hak_large_cache_take_kept(bytes, align);
-        if (r == NULL) r = hak_large_cache_take(bytes, align, &purged);
+        if (r == NULL) {
+            bool near = !wants_zero && align == SLAB_BYTES;
+            r = hak_large_cache_take(bytes, align, near, &purged);
+            if (r != NULL && !is_of_size(r, bytes)) r = resized(r, rounded);
+        }
         if (r != NULL) {
             if (purged && wants_zero) hak_large_cache_clear_ends(r);
             *zero = purged && wants_zero;
@@ -101,7 +161,7 @@ bool hak_large_give(void *block, uint32_t word) {
     struct large *r = record_at(block, word);
     /* Now and then a free goes the long way, which looks at the clock. */
     if (r == NULL || ++r->frees % LARGE_TICK_FREES == 0) return false;
-    return hak_large_cache_keep(r);
+    return hak_large_cache_keep(r, false);
 }
 
 void hak_large_free(void *block, uint32_t word, bool aside) {
@@ -111,10 +171,11 @@ void hak_large_free(void *block, uint32_t word, bool aside) {
                    "the address lies inside a large block; free what malloc returned");
         return;
     }
-    if (hak_large_cache_keep(r)) {
+    if (hak_large_cache_keep(r, aside)) {
         if (!aside) hak_large_cache_tick(clock_ms());
         return;
     }
+    if (!aside) hak_large_cache_leave(r); /* perhaps to find room again, under the lock */
     /* Its room may have gone a moment ago. One of two that free at once loses here. */
     if (HAK_UNLIKELY(!large_change(r, LARGE_LIVE, LARGE_NONE))) {
         hak_misuse(HAK_ERROR_DOUBLE_FREE, "double free", block, load_relaxed(&r->bytes),
@@ -147,46 +208,17 @@ void hak_large_tell(const void *block, uint32_t word) {
     if (r != NULL) set_asked(r, load_relaxed(&r->bytes));
 }
 
-/* Moves the pages to a new mapping. NULL: not possible, nothing changed. */
-static char *move_block(struct large *r, uint32_t word, size_t old, size_t bytes) {
-    char *block = load_relaxed(&r->base);
-    char *base = hak_os_map(bytes, bytes >= LARGE_ALIGNED_FROM ? SUPERSLAB_BYTES : SLAB_BYTES);
-    if (base == NULL) return NULL;
-    if (!hak_registry_reserve(base, 1)) {
-        hak_os_discard(base, bytes);
-        return NULL;
-    }
-    /* The old word goes first: once the pages have moved, the range may be anyone's. */
-    hak_registry_set(block, 1, 0);
-    if (!hak_os_move(block, old, base, bytes)) {
-        hak_registry_set(block, 1, word);
-        return NULL;
-    }
-    large_note_freed(block);
-    store_relaxed(&r->base, base);
-    hak_registry_set(base, 1, word);
-    return base;
-}
-
 void *hak_large_resize(void *block, uint32_t word, size_t bytes) {
     struct large *r = live_record(block, word);
     if (r == NULL || bytes > PTRDIFF_MAX) return NULL;
     size_t old = load_relaxed(&r->bytes);
     size_t rounded = large_round(bytes);
     if (rounded == old) return block;
-    hak_large_cache_leave(r);
-    char *base = block;
-    if (!hak_os_resize(block, old, rounded)) {
-        /* Both places count until the pages have moved. */
-        hak_giving_wait();
-        base = move_block(r, word, old, rounded);
-        hak_giving_end();
-    }
+    hak_giving_wait();
+    char *base = resize_mapping(r, rounded);
+    hak_giving_end();
     if (base == NULL) return NULL;
-    store_relaxed(&r->bytes, rounded);
-    if (r->dirty > rounded) r->dirty = rounded;
     set_asked(r, bytes);
-    large_begin(r, LARGE_LIVE);
     if (rounded > old && rounded >= LARGE_HUGE_FROM && !r->huge) {
         r->huge = true;
         hak_os_ask_huge(base, rounded);

@@ -257,7 +257,7 @@ TEST_F(Large, WhatCameAndWentFastGivesWayToWhatDoesNot) {
     EXPECT_LE(stats().kept_bytes, hak_options.large_cache_mb * MiB / LARGE_CALM_SHARE);
 }
 
-TEST_F(Large, TheRoomOfALiveMappingCounts) {
+TEST_F(Large, WhatIsFreeHasNoMoreThanTheRoom) {
     size_t bytes = align_up(kCalm / 2, 1 * MiB);
     std::vector<char *> blocks;
     size_t room = hak_options.large_cache_mb * MiB;

@@ -116,6 +116,25 @@ TEST_F(OsBackend, PopulateMakesEveryPageResident) {
     EXPECT_TRUE(hak_os_unmap(base, pages * page_));
 }
 
+TEST_F(OsBackend, TheMiddleOfARangeIsThereOnceItIsWritten) {
+    size_t bytes = MiB;
+    char *base = static_cast<char *>(hak_os_map(bytes, page_));
+    ASSERT_NE(base, nullptr);
+    errno = 4321;
+    EXPECT_FALSE(hak_os_has_middle(base, bytes));
+    base[0] = base[bytes / 2 - 128 * KiB] = base[bytes / 2 + 128 * KiB] = base[bytes - 1] = 1;
+    EXPECT_FALSE(hak_os_has_middle(base, bytes));
+    base[bytes / 2 - 1] = 1;
+    EXPECT_TRUE(hak_os_has_middle(base, bytes));
+    /* Of a short range it is all of it, of less than a page nothing. */
+    EXPECT_TRUE(hak_os_has_middle(base, page_));
+    EXPECT_FALSE(hak_os_has_middle(base + page_, page_));
+    EXPECT_FALSE(hak_os_has_middle(base, page_ - 1));
+    EXPECT_TRUE(hak_os_unmap(base, bytes));
+    EXPECT_FALSE(hak_os_has_middle(base, bytes)) << "there is no such range";
+    EXPECT_EQ(errno, 4321);
+}
+
 TEST_F(OsBackend, ResizingKeepsWhatFits) {
     char *base = static_cast<char *>(hak_os_map(16 * page_, page_));
     ASSERT_NE(base, nullptr);

@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* mlock2 */
+#define _GNU_SOURCE /* mlock2, mincore */
 #include "hakmem/os_backend/pages.h"
 
 #include <errno.h>
@@ -54,6 +54,19 @@ static bool advise(void *base, size_t bytes, int advice) {
 bool hak_os_ask_huge(void *base, size_t bytes) {
     if (hak_options.thp == THP_NEVER || hak_os_refused(OS_HUGE)) return false;
     return advise(base, bytes, MADV_HUGEPAGE);
+}
+
+bool hak_os_has_middle(const void *base, size_t bytes) {
+    enum { MIDDLE = 64 * KiB };
+    unsigned char there[MIDDLE / (4 * KiB)] = {0}; /* a byte a page, of the smallest there are */
+    size_t page = hak_os_page_bytes(), length = bytes < MIDDLE ? bytes / page * page : MIDDLE;
+    size_t from = (bytes - length) / 2 / page * page;
+    int saved = errno;
+    bool known = mincore((char *)(uintptr_t)base + from, length, there) == 0;
+    errno = saved;
+    unsigned any = 0;
+    for (size_t i = 0; i < sizeof(there); i++) any |= there[i];
+    return known && (any & 1) != 0;
 }
 
 void hak_os_drop_tables(void *base, size_t bytes) { advise(base, bytes, MADV_DONTNEED); }

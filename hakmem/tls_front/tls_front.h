@@ -316,13 +316,19 @@ HAK_INLINE bool front_push_of(void *block, size_t word) {
     return list_push(lists, list, block);
 }
 
-/* Of an address in a slab of more than one unit: a block begins there. By the word: the slab's
- * record need not be looked at. */
-HAK_INLINE bool starts_medium(const struct list_pair *list, const void *block, uint32_t word) {
+/* Of an address in a unit in which `count` blocks begin: one of them does there. By the word: the
+ * slab's record need not be looked at. */
+HAK_INLINE bool starts_one_of(const struct list_pair *list, const void *block, uint32_t word,
+                              uint32_t count) {
     /* An address below the unit's first block wraps, to a quotient that is too big. */
     uint32_t offset = (uint16_t)(uintptr_t)block - word_first(word);
     uint64_t product = (uint64_t)offset * list->divisor;
-    return (uint32_t)product < list->divisor && product >> 32 < word_count(word);
+    return (uint32_t)product < list->divisor && product >> 32 < count;
+}
+
+/* Of an address in a slab of more than one unit: a block begins there. */
+HAK_INLINE bool starts_medium(const struct list_pair *list, const void *block, uint32_t word) {
+    return starts_one_of(list, block, word, word_count(word));
 }
 
 /* The pair of a slab's word. */

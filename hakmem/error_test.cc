@@ -6,6 +6,7 @@
 
 #include "hakmem/config/config.h"
 #include "hakmem/hakmem.h"
+#include "hakmem/slab/slab.h"
 
 namespace {
 
@@ -53,6 +54,11 @@ TEST(HakmemDeathTest, WhatIsNoBlockHasNoSize) {
     EXPECT_EXIT(hak_usable_size(tail), aborts, "^hakmem: invalid us.*not the start of a block");
     EXPECT_EXIT(hak_realloc(tail, 99), aborts, "^hakmem: invalid re.*not the start of a block");
     hak_free(kept);
+    char *medium = static_cast<char *>(hak_malloc(28 * KiB)); /* 9 in 256 KiB, and 4 KiB */
+    tail = slab_base(hak_slab_of(medium)) + 9 * 28 * KiB;
+    EXPECT_EXIT(hak_usable_size(tail), aborts, "^hakmem: invalid us.*not the start of a block");
+    EXPECT_EXIT(hak_realloc(tail, 28 * KiB), aborts, "^hakmem: invalid re.*not the start of a bl");
+    hak_free(medium);
 }
 
 TEST(HakmemDeathTest, AWrongSizeStopsTheProgram) {

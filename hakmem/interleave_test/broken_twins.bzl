@@ -186,6 +186,12 @@ void hak_warm_pool_give_up""",
         "put": "           (store_release(&r->state, large_state(state, LARGE_LIVE_KEPT)), true);",
         "scenario": "LargeCache.AKeptMapping*",
     },
+    "near_mapping_is_taken_in_two_steps": {
+        "source": "//hakmem/large:cache.c",
+        "find": "    return large_change(nearest, LARGE_KEPT, LARGE_LIVE_KEPT) ? nearest : NULL;",
+        "put": "    return large_set(nearest, LARGE_LIVE_KEPT), nearest;",
+        "scenario": "LargeCache.AKeptMappingIsResizedOrTakenOrTrimmed",
+    },
     "room_is_taken_in_two_steps": {
         "source": "//hakmem/large:cache.c",
         "find": "    } else if (large_change(r, LARGE_LIVE_KEPT, LARGE_LIVE)) {",
@@ -195,9 +201,9 @@ void hak_warm_pool_give_up""",
     },
     "bytes_of_what_lost_its_room_are_read_too_late": {
         "source": "//hakmem/large:cache.c",
-        "find": "    cache.kept_bytes -= bytes;",
+        "find": "    store_relaxed(&cache.kept_bytes, cache.kept_bytes - bytes);",
         "put": """    (void)bytes;
-    cache.kept_bytes -= load_relaxed(&r->bytes);""",
+    store_relaxed(&cache.kept_bytes, cache.kept_bytes - load_relaxed(&r->bytes));""",
         "scenario": "LargeCache.RoomIsTakenBesideAFreeAside",
     },
     # ---- Transfer ----

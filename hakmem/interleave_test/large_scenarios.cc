@@ -157,9 +157,6 @@ void Begin(size_t mappings) {
     OnGone(NothingLiveGoes);
 }
 
-/* From now on for those that come and go fast. */
-void LeaveRoomForEager() { hak_options.large_cache_calm_mb = 0; }
-
 /* What is not the program's is in the cache, and goes; what is kept has room, but for `beside`
  * bytes that were freed beside others. */
 void CheckCacheBeside(size_t beside) {
@@ -279,61 +276,42 @@ TEST(LargeCache, ATickOfTwoThreadsIsOne) {
     });
 }
 
+/* A tick takes the room of what was not freed since the last one. */
+namespace idle {
+char *kept;
+uint64_t now;
+
+void Prepare() {
+    Begin(1);
+    Give(Take());
+    kept = Take();
+    now = clock_ms() + 10 * LARGE_TICK_MS; /* before what a free finds */
+    hak_large_tick(now);
+    now += LARGE_TICK_MS;
+}
+
+void Tick() { hak_large_tick(now); }
+} // namespace idle
+
 TEST(LargeCache, RoomIsTakenBesideAFree) {
-    static char *kept, *others[2];
-    Explore({
-        [] {
-            Begin(1);
-            char *blocks[3];
-            for (char *&b : blocks) b = Take();
-            for (char *b : blocks) Give(b);
-            /* The first is kept, and its free is as long ago as it may be. */
-            for (char *&b : blocks) b = Take();
-            kept = blocks[0];
-            others[0] = blocks[1];
-            others[1] = blocks[2];
-            LeaveRoomForEager();
-        },
-        {
-            [] { Give(kept); },
-            [] {
-                Give(others[0]);
-                Give(others[1]);
-            },
-        },
-        CheckCacheBesideAFree,
-    });
+    Explore({idle::Prepare, {[] { Give(idle::kept); }, idle::Tick}, CheckCache});
 }
 
 /* A mapping whose room has just gone may end before the one who took the room has counted. */
 TEST(LargeCache, RoomIsTakenBesideAFreeAside) {
-    static char *kept, *others[2];
     Explore({
-        [] {
-            Begin(1);
-            char *blocks[3];
-            for (char *&b : blocks) b = Take();
-            for (char *b : blocks) Give(b);
-            for (char *&b : blocks) b = Take();
-            kept = blocks[0];
-            others[0] = blocks[1];
-            others[1] = blocks[2];
-            LeaveRoomForEager();
-        },
+        idle::Prepare,
         {
             [] {
                 {
                     OneStep step;
-                    REQUIRE(live.erase(kept) == 1);
+                    REQUIRE(live.erase(idle::kept) == 1);
                 }
-                hak_large_free(kept, registry_word(kept), true);
+                hak_large_free(idle::kept, registry_word(idle::kept), true);
             },
-            [] {
-                Give(others[0]);
-                Give(others[1]);
-            },
+            idle::Tick,
         },
-        CheckCacheBesideAFree,
+        CheckCache,
     });
 }
 

@@ -76,6 +76,17 @@ TEST_F(LargeKept, WhatIsLiveTakesNoRoom) {
     EXPECT_EQ(stats().kept_bytes, 8 * MiB);
 }
 
+TEST_F(LargeKept, WhatIsLiveStaysKeptWhileWhatIsFreeGoes) {
+    std::vector<char *> blocks = eager(10, 4 * MiB);
+    hak_options.large_cache_mb = 8;
+    for (size_t i = 0; i < 5; i++) give(blocks[i]);
+    EXPECT_EQ(stats().kept_bytes, 8 * MiB);
+    hak_options.large_cache_mb = 1024;
+    for (size_t i = 5; i < 10; i++) {
+        EXPECT_TRUE(hak_large_give(blocks[i], registry_word(blocks[i]))) << i;
+    }
+}
+
 TEST_F(LargeKept, WhatWasFreedLongestAgoGivesUpItsRoom) {
     std::vector<char *> blocks = eager(LARGE_RECENT_TURNS + 4, 4 * MiB);
     size_t room = (LARGE_RECENT_TURNS + 1) * 4;
@@ -100,21 +111,23 @@ TEST_F(LargeKept, AFreeAsideNeedsNoRoom) {
 
 TEST_F(LargeKept, OthersThatAreFreedLeaveAsMuchAsIsLive) {
     std::vector<char *> blocks = eager(10, 4 * MiB);
-    hak_options.large_cache_mb = LARGE_CALM_SHARE; /* a share of 1 MiB */
+    hak_options.large_cache_mb = 5 * LARGE_CALM_SHARE; /* a share of 5 MiB */
     std::vector<char *> others;
     for (size_t i = 0; i < 2 * LARGE_RECENT_TURNS + 2; i++) others.push_back(allocate(64 * MiB));
-    give(blocks.back());
-    blocks.pop_back();
+    for (int i = 0; i < 2; i++) {
+        give(blocks.back());
+        blocks.pop_back();
+    }
     while (others.size() > LARGE_RECENT_TURNS) {
         give(others.back());
         others.pop_back();
     }
-    EXPECT_EQ(stats().kept_bytes, 4 * MiB);
+    EXPECT_EQ(stats().kept_bytes, 8 * MiB);
     /* With nothing live they leave the share. */
     for (char *b : blocks) give(b);
     for (char *b : others) give(b);
     for (size_t i = 0; i <= LARGE_RECENT_TURNS; i++) give(allocate(100 * MiB + i * 20 * MiB));
-    EXPECT_EQ(stats().kept_bytes, 0u);
+    EXPECT_LE(stats().kept_bytes, 5 * MiB);
 }
 
 TEST_F(LargeKept, ItsPagesServeABlockOfAnotherSize) {
@@ -138,8 +151,8 @@ TEST_F(LargeKept, ItsPagesServeABlockOfAnotherSize) {
 }
 
 TEST_F(LargeKept, TheNearestSizeServes) {
-    std::vector<char *> near = eager(1, 12 * MiB);
     std::vector<char *> nearer = eager(1, 14 * MiB);
+    std::vector<char *> near = eager(1, 12 * MiB);
     std::memset(near[0], 1, 12 * MiB);
     std::memset(nearer[0], 2, 14 * MiB);
     give(nearer[0]);

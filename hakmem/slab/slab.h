@@ -61,6 +61,7 @@ struct slab {
     uint16_t epoch;       /* when it was carved: marks are looked at in slabs of this epoch only */
     uint16_t free_listed; /* blocks of the free list */
     uint32_t free_list;   /* where its first one lies, in bytes from the slab's start */
+    uint16_t out_seen;    /* `out` when its thread last looked which slabs rest */
     bool unmarked;        /* its list ended, and the marks of its blocks with it */
     /* Written by any thread. */
     struct slab *pending_next __attribute__((aligned(64)));

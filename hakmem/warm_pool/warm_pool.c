@@ -36,6 +36,9 @@ void hak_warm_pool_init(struct warm_pool *wp) {
     store_release(&wp->owner.pending, NULL);
 }
 
+/* Mostly free. */
+static bool is_sparse(const struct slab *slab) { return slab->out <= slab->capacity / 4u; }
+
 static void enlist(struct warm_pool *wp, struct slab *slab) {
     struct warm_class *wc = &wp->classes[slab->class_index];
     /* At the back: it gathers more free blocks before it is used. */
@@ -129,7 +132,7 @@ void hak_warm_pool_given(struct warm_pool *wp, struct slab *slab, unsigned out_b
     /* Beyond the capacity, slabs that are mostly free go to where every thread finds them. The
      * fuller ones stay: giving them up and taking them back costs more than they hold. */
     struct warm_class *wc = &wp->classes[slab->class_index];
-    if (wc->count > hak_options.warm_pool_size && slab->out <= slab->capacity / 4u &&
+    if (wc->count > hak_options.warm_pool_size && is_sparse(slab) &&
         load_relaxed(&slab->pending) == 0) {
         unlist(wp, slab);
         orphan(wp, slab);
@@ -214,14 +217,18 @@ static void trim_empties(struct warm_pool *wp, uint32_t count) {
     }
 }
 
-/* Gives up slabs of class `c` with at most a quarter of their blocks outside, but not the first
- * `keep` slabs of the class. */
-static void orphan_sparse(struct warm_pool *wp, unsigned c, uint32_t keep) {
+/* Gives up sparse slabs of class `c`, but not the first `keep` slabs of the class; `resting`: those
+ * alone that are as they were when this was last asked. A slab that empties does so soon, and its
+ * free list is not settled for nothing. */
+static void orphan_sparse(struct warm_pool *wp, unsigned c, uint32_t keep, bool resting) {
     struct list *node = wp->classes[c].slabs.prev;
     while (wp->classes[c].count > keep && node != &wp->classes[c].slabs) {
         struct slab *slab = list_entry(node, struct slab, listed);
         node = node->prev;
-        if (slab->out > slab->capacity / 4u) continue;
+        if (!is_sparse(slab)) continue;
+        bool rests = slab->out == slab->out_seen;
+        slab->out_seen = slab->out;
+        if (resting && !rests) continue;
         unlist(wp, slab);
         orphan(wp, slab);
     }
@@ -232,14 +239,14 @@ void hak_warm_pool_cool(struct warm_pool *wp) {
     trim_empties(wp, wp->empties - wp->empties_low);
     wp->empties_low = wp->empties;
     wp->given_up = 0;
-    for (unsigned c = 0; c < CLASSES; c++) orphan_sparse(wp, c, 1);
+    for (unsigned c = 0; c < CLASSES; c++) orphan_sparse(wp, c, 1, true);
 }
 
 void hak_warm_pool_trim(struct warm_pool *wp) {
     hak_warm_pool_collect(wp);
     trim_empties(wp, 0);
     wp->empties_max = wp->empties_low = 0;
-    for (unsigned c = 0; c < CLASSES; c++) orphan_sparse(wp, c, 0);
+    for (unsigned c = 0; c < CLASSES; c++) orphan_sparse(wp, c, 0, false);
     /* Notes about slabs that were just given up are handed on: this thread may not come back. */
     hak_warm_pool_collect(wp);
 }

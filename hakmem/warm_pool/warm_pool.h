@@ -47,7 +47,8 @@ void hak_warm_pool_given(struct warm_pool *wp, struct slab *slab, unsigned out_b
 /* Takes in what other threads freed into this pool's slabs. */
 void hak_warm_pool_collect(struct warm_pool *wp);
 /* Gives up the empty slabs that were not needed since the last call, and all but one of a class
- * that are mostly free: others may use them, or their pages go. */
+ * that are mostly free and were so, with as many blocks, at the last call: others may use them, or
+ * their pages go. */
 void hak_warm_pool_cool(struct warm_pool *wp);
 /* Gives the empty slabs, and those that are mostly free, to the shared pool. */
 void hak_warm_pool_trim(struct warm_pool *wp);

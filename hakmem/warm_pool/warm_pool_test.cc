@@ -157,6 +157,31 @@ TEST_F(WarmPool, GivesUpTheEmptySlabsThatWereNotNeeded) {
     EXPECT_EQ(wp_.empties_max, 0u);
 }
 
+TEST_F(WarmPool, GivesUpMostlyFreeSlabsThatRest) {
+    warm_class &wc = wp_.classes[kClass];
+    std::vector<std::vector<char *>> taken;
+    for (int i = 0; i < 3; i++) taken.push_back(take(kClass, 64));
+    std::vector<char *> stay;
+    for (auto &blocks : taken) {
+        for (int i = 0; i < 2; i++) {
+            stay.push_back(blocks.back());
+            blocks.pop_back();
+        }
+        give(blocks);
+    }
+    ASSERT_EQ(wc.count, 3u);
+    hak_warm_pool_cool(&wp_);
+    EXPECT_EQ(wc.count, 3u) << "they were just freed into";
+    std::vector<char *> more = {stay[3], stay[5]}; /* of the second and the third one */
+    stay = {stay[0], stay[1], stay[2], stay[4]};
+    give(more);
+    hak_warm_pool_cool(&wp_);
+    EXPECT_EQ(wc.count, 2u) << "only the first one rested";
+    hak_warm_pool_cool(&wp_);
+    EXPECT_EQ(wc.count, 1u);
+    give(stay);
+}
+
 TEST_F(WarmPool, AnEmptySlabServesAnyClassOfOneUnit) {
     LearnToKeepEmpties();
     uint64_t misses = wp_.classes[5].misses;

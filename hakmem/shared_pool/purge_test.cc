@@ -72,6 +72,15 @@ bool refuse_purges(os_call call) {
     return true;
 }
 
+TEST_F(Purge, WaitsForTicksInWhichTheSlabMayEmpty) {
+    for (int i = 1; i < SPARSE_TICKS; i++) {
+        hak_shared_pool_tick(clock_ms());
+        EXPECT_FALSE(IsChecked()) << i;
+    }
+    hak_shared_pool_tick(clock_ms());
+    EXPECT_TRUE(IsChecked());
+}
+
 TEST_F(Purge, ThatIsRefusedLeavesTheSlabAsItIs) {
     refused = 0;
     hak_os_set_fault(refuse_purges);

@@ -13,7 +13,7 @@ TWINS = {
         "scenario": "RemoteFree.IsCollectedOnceWhileTheOwnerHandsOut",
     },
     "remote_bit_set_in_two_steps": {
-        "source": "//hakmem/slab:slab.c",
+        "source": "//hakmem/slab:remote.c",
         "find": "    doubled = fetch_or_acq_rel(remote_word(slab, w), bits) & bits;",
         "put": """    uint64_t before = load_relaxed(remote_word(slab, w));
     store_relaxed(remote_word(slab, w), before | bits);
@@ -21,7 +21,7 @@ TWINS = {
         "scenario": "RemoteFree.IsCollectedOnceWhileTheOwnerHandsOut",
     },
     "remote_bits_taken_in_two_steps": {
-        "source": "//hakmem/slab:slab.c",
+        "source": "//hakmem/slab:remote.c",
         "find": "        uint64_t bits = exchange_acq_rel(remote, (uint64_t)0);",
         "put": """        uint64_t bits = load_relaxed(remote);
         store_relaxed(remote, (uint64_t)0);
@@ -29,7 +29,7 @@ TWINS = {
         "scenario": "RemoteFree.IsCollectedOnceWhileTheOwnerHandsOut",
     },
     "note_pushed_twice": {
-        "source": "//hakmem/slab:slab.c",
+        "source": "//hakmem/slab:remote.c",
         "find": """    if (exchange_acq_rel(&slab->pending, 1u) == 0) hak_slab_push_pending(slab);
     return doubled;""",
         "put": """    bool noted = load_relaxed(&slab->pending) != 0;
@@ -39,7 +39,7 @@ TWINS = {
         "scenario": "RemoteFree.IsCollectedOnceWhileTheOwnerHandsOut",
     },
     "doubled_bits_not_looked_for": {
-        "source": "//hakmem/slab:slab.c",
+        "source": "//hakmem/slab:remote.c",
         "find": "        if (HAK_UNLIKELY((here & bits) != 0)) {",
         "put": "        if (false) {",
         "scenario": "RemoteFree.TwiceBy*",
@@ -79,7 +79,7 @@ void hak_warm_pool_give_up""",
         "scenario": "HandOver.ToTheNextThreadWithTheSameHeapLosesNoNote",
     },
     "note_of_an_earlier_life_clears_a_later_one": {
-        "source": "//hakmem/slab:slab.c",
+        "source": "//hakmem/slab:remote.c",
         "find": "    if (any != 0 && exchange_acq_rel(&slab->pending, 1u) == 0) " +
                 "hak_slab_push_pending(slab);",
         "put": "    (void)any;",

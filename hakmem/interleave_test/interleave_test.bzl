@@ -29,6 +29,7 @@ _SOURCES = [
     "//hakmem/shared_pool:superslab_check.c",
     "//hakmem/size_class:size_class.c",
     "//hakmem/slab:free_list.c",
+    "//hakmem/slab:remote.c",
     "//hakmem/slab:slab.c",
     "//hakmem/transfer:transfer.c",
     "//hakmem/warm_pool:swings.c",

@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "bench/cross_thread_workload.h"
 #include "bench/fresh_workload.h"
+#include "bench/maps_workload.h"
 #include "bench/patterns_workload.h"
 #include "bench/program_workload.h"
 #include "bench/random_mixed_workload.h"
@@ -18,6 +19,7 @@
 #include "bench/rss_workload.h"
 #include "bench/shared_lines_workload.h"
 #include "bench/sizes_workload.h"
+#include "bench/store_workload.h"
 #include "bench/thread_churn_workload.h"
 #include "bench/trees_workload.h"
 #include "bench/workload_parts.h"
@@ -38,6 +40,8 @@ enum class Kind : std::int64_t {
     kCross,
     kLines,
     kChurn,
+    kStore,
+    kMaps,
     kLife,
     kProgram,
 };
@@ -99,6 +103,7 @@ void AddSingleThread(Rows *rows) {
             512);
     pattern(Order::kFifo, "fifo.1000", "FIFO of 1000, 16–512 B", 10'000'000, 1000, 16, 512);
     pattern(Order::kFifo, "fifo.50000", "FIFO of 50,000, 16–512 B", 5'000'000, 50'000, 16, 512);
+    pattern(Order::kFifo, "fifo.500000", "FIFO of 500,000, 16–512 B", 3'000'000, 500'000, 16, 512);
     pattern(Order::kCalloc, "calloc.16_512", "calloc, 16–512 B", 10'000'000, 1, 16, 512);
     pattern(Order::kCalloc, "calloc.64k", "calloc, 1–64 KiB", 300'000, 1, kKib, 64 * kKib);
     rows->Add(Kind::kTrees, "trees.8191", "trees of 8191 nodes of 32 B", 8'000'000,
@@ -107,6 +112,25 @@ void AddSingleThread(Rows *rows) {
               {{"depth", 17}, {"node_bytes", 32}});
     rows->Add(Kind::kSizes, "sizes.sweep", "sizes 16 B to 32 MiB, mean", 1,
               {{"span_us", rows->Shrunk(1000)}, {"max_size", 32 * kMib}});
+}
+
+void AddStoresAndMaps(Rows *rows) {
+    const auto store = [&](Store way, const std::string &name, const std::string &title,
+                           std::int64_t cycles, std::int64_t bytes, std::int64_t slots,
+                           std::int64_t threads) {
+        rows->Add(Kind::kStore, "store." + name, title, cycles,
+                  {{"store", Number(way)},
+                   {"bytes", rows->Shrunk(bytes)},
+                   {"slots", slots},
+                   {"threads", threads}});
+    };
+    store(Store::kCache, "cache", "a cache of 100 MB, oldest out", 1'000'000, 100 * kMib, 0, 1);
+    store(Store::kCache, "cache_4", "four threads, caches of 100 MB", 400'000, 100 * kMib, 0, 4);
+    store(Store::kReplace, "replace", "16 B to 1 MiB, most of them small", 2'000'000, 0, 8192, 1);
+    store(Store::kReplace, "replace_4", "the same, four threads", 800'000, 0, 4096, 4);
+    store(Store::kBuffers, "buffers", "20 buffers of 5–25 MiB", 500, 0, 20, 1);
+    rows->Add(Kind::kMaps, "maps.1", "maps, lists and strings", 600'000, {});
+    rows->Add(Kind::kMaps, "maps.4", "the same, four threads", 200'000, {{"threads", 4}});
 }
 
 void AddReallocAndFresh(Rows *rows) {
@@ -254,6 +278,10 @@ std::unique_ptr<Workload> MakeInner(const Params &params) {
         return std::make_unique<SharedLines>(params);
     case Kind::kChurn:
         return std::make_unique<ThreadChurn>(params);
+    case Kind::kStore:
+        return std::make_unique<Stores>(params);
+    case Kind::kMaps:
+        return std::make_unique<Maps>(params);
     case Kind::kLife:
         return std::make_unique<RssLife>(params);
     case Kind::kProgram:
@@ -346,6 +374,7 @@ std::map<std::string, double> Measured::figures() const {
 CompareCases AllCompareCases(std::int64_t shrink) {
     Rows rows(shrink);
     AddSingleThread(&rows);
+    AddStoresAndMaps(&rows);
     AddReallocAndFresh(&rows);
     AddCrossThread(&rows);
     AddChurnAndLives(&rows);

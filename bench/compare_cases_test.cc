@@ -16,8 +16,8 @@ TEST(CompareCases, HaveTheGroupsOfAllBenches) {
     const std::vector<std::string> groups = GroupsOf(all.cases);
     const std::set<std::string> found(groups.begin(), groups.end());
     EXPECT_EQ(found.size(), groups.size()) << "a group's rows stand together";
-    for (const char *group : {"mixed", "lifo", "batch", "fifo", "calloc", "trees", "sizes",
-                              "realloc", "fresh", "cross", "lines", "churn", "rss"}) {
+    for (const char *group : {"mixed", "lifo", "batch", "fifo", "calloc", "trees", "sizes", "store",
+                              "maps", "realloc", "fresh", "cross", "lines", "churn", "rss"}) {
         EXPECT_EQ(found.count(group), 1U) << group;
     }
     std::set<std::string> names;

@@ -283,4 +283,17 @@ TEST_F(LargeRoom, NowAndThenAFreeGoesTheLongWay) {
     give(b);
 }
 
+/* Records lie in chunks of many, which are never given back. */
+TEST_F(LargeCorners, RecordsServeAgain) {
+    hak_os_set_fault(nullptr);
+    size_t metadata = 0;
+    for (int i = 0; i < 2000; i++) {
+        char *a = allocate(2 * MiB), *b = allocate(2 * MiB);
+        ASSERT_NE(b, nullptr);
+        for (char *block : {a, b}) hak_large_free(block, registry_word(block), true);
+        if (i == 0) metadata = hak_os_meta_bytes();
+    }
+    EXPECT_EQ(hak_os_meta_bytes(), metadata);
+}
+
 } // namespace

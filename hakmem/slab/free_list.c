@@ -9,20 +9,6 @@
 /* A list up to so many times as long as what is wanted goes out whole, without a walk. */
 enum { WHOLE = 4 };
 
-static void *first_of(const struct slab *slab) {
-    return slab->free_listed == 0 ? LIST_END : slab_base(slab) + slab->free_list;
-}
-
-static void set_list(struct slab *slab, const void *first, unsigned count) {
-    if (count != 0) slab->free_list = (uint32_t)((const char *)first - slab_base(slab));
-    store_relaxed(&slab->free_listed, (uint16_t)count);
-}
-
-/* An address in the slab's units. */
-static bool is_inside(const struct slab *slab, const void *address) {
-    return (size_t)((const char *)address - slab_base(slab)) < (size_t)slab->span * SLAB_BYTES;
-}
-
 /* What does not change from block to block is read once, and a word of bits stays in a register
  * while blocks of it come: a load would wait for the store before it. */
 static void *give_bits(struct slab *slab, void *head, size_t *count, uint64_t cookie,
@@ -33,7 +19,7 @@ static void *give_bits(struct slab *slab, void *head, size_t *count, uint64_t co
     uint64_t here = load_relaxed(free_word(slab, at)), there = load_relaxed(remote_word(slab, at));
     unsigned given = 0, capacity = slab->capacity;
     *result = SLAB_OK;
-    for (; is_inside(slab, head); given++) {
+    for (; slab_has_address(slab, head); given++) {
         size_t offset = (size_t)((char *)head - base), index = (offset * reciprocal) >> 40;
         uint64_t bit = (uint64_t)1 << index % 64;
         if (HAK_UNLIKELY(index >= capacity || index * block_bytes != offset)) {
@@ -67,7 +53,7 @@ static void *give_bits(struct slab *slab, void *head, size_t *count, uint64_t co
 
 /* Ends the list; NULL, or the block at fault, from which on the list stays out for ever. */
 static void *settle(struct slab *slab, enum slab_result *result) {
-    void *head = first_of(slab);
+    void *head = slab_free_list(slab);
     size_t count = 0;
     *result = SLAB_OK;
     if (head == LIST_END) return LIST_END;
@@ -102,36 +88,23 @@ void hak_slab_settle_forked(struct slab *slab) {
 void *hak_slab_give_list(struct slab *slab, void *head, size_t *count, uint64_t cookie,
                          enum slab_result *result) {
     if (cookie == 0) return give_bits(slab, head, count, cookie, result);
-    unsigned given = 0, out = slab->out;
-    void *first = head, *last = NULL;
     *result = SLAB_OK;
-    for (; is_inside(slab, head); given++) {
-        if (HAK_UNLIKELY(HAK_CHECKS && !block_is_marked(head, cookie))) {
-            *result = SLAB_CORRUPTED;
-            break;
-        }
-        if (HAK_UNLIKELY(given == out)) {
-            /* More than were out: a block is here twice, and the bits say which. */
-            hak_slab_settle(slab);
-            return give_bits(slab, first, count, cookie, result);
-        }
-        last = head;
-        head = block_next(head);
+    if (slab_has_address(slab, head)) head = slab_give_run(slab, head, count, cookie);
+    if (HAK_LIKELY(!slab_has_address(slab, head))) return head;
+    if (HAK_CHECKS && !block_is_marked(head, cookie)) {
+        *result = SLAB_CORRUPTED;
+        return head;
     }
-    if (last == NULL) return head;
-    block_link(last, first_of(slab), cookie);
-    set_list(slab, first, slab->free_listed + given);
-    store_relaxed(&slab->out, (uint16_t)(out - given));
-    *count += given;
-    return head;
+    hak_slab_settle(slab); /* a block is here twice, and the bits say which */
+    return give_bits(slab, head, count, cookie, result);
 }
 
 /* The first `want` blocks. From one that was written to on, the list stays out for ever. */
 static unsigned cut(struct slab *slab, unsigned want, void **head, uint64_t cookie) {
     unsigned taken = 0, left = slab->free_listed;
-    void *last = NULL, *next = first_of(slab);
+    void *last = NULL, *next = slab_free_list(slab);
     for (; taken < want; taken++) {
-        bool whole = is_inside(slab, next) && (!HAK_CHECKS || block_is_marked(next, cookie));
+        bool whole = slab_has_address(slab, next) && (!HAK_CHECKS || block_is_marked(next, cookie));
         if (HAK_UNLIKELY(!whole)) {
             hak_slab_report_corrupted(slab, next);
             store_relaxed(&slab->out, (uint16_t)(slab->out + left));
@@ -141,17 +114,17 @@ static unsigned cut(struct slab *slab, unsigned want, void **head, uint64_t cook
         last = next;
         next = block_next(next);
     }
-    *head = last == NULL ? LIST_END : first_of(slab);
+    *head = last == NULL ? LIST_END : slab_free_list(slab);
     if (last != NULL) block_link(last, LIST_END, cookie);
     if (left != 0) store_relaxed(&slab->out, (uint16_t)(slab->out + taken));
-    set_list(slab, next, left == 0 ? 0 : left - taken);
+    slab_set_free_list(slab, next, left == 0 ? 0 : left - taken);
     return taken;
 }
 
 unsigned hak_slab_take_listed(struct slab *slab, unsigned want, void **head, uint64_t cookie) {
     unsigned count = slab->free_listed;
     if (count / WHOLE > want) return cut(slab, want, head, cookie);
-    *head = first_of(slab);
+    *head = slab_free_list(slab);
     store_relaxed(&slab->free_listed, 0);
     store_relaxed(&slab->out, (uint16_t)(slab->out + count));
     return count;
@@ -183,10 +156,10 @@ bool hak_slab_end_list(struct slab *slab) {
 }
 
 bool hak_slab_list_agrees(const struct slab *slab) {
-    const char *block = first_of(slab);
+    const char *block = slab_free_list(slab);
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
     for (unsigned n = slab->free_listed; n > 0; n--, block = block_next(block)) {
-        if (!is_inside(slab, block)) return false;
+        if (!slab_has_address(slab, block)) return false;
         size_t i = (size_t)(block - slab_base(slab)) / bytes;
         if (slab_base(slab) + i * bytes != block) return false;
         if ((load_relaxed(free_word(slab, i / 64)) >> i % 64 & 1) != 0) return false;

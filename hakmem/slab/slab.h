@@ -214,17 +214,26 @@ void hak_slab_check_invariant(const struct slab *slab);
 }
 #endif
 
-/* hak_slab_of, where blocks go by one after another. */
-HAK_INLINE struct slab *slab_of(const void *address) {
+/* The superslab around an address; NULL: there is none. */
+HAK_INLINE struct superslab *superslab_of(const void *address) {
     uintptr_t entry = registry_entry(address);
-    if (HAK_UNLIKELY(entry == 0)) return NULL;
-    struct superslab *ss = (struct superslab *)registry_entry_record(entry, address);
-    if (HAK_UNLIKELY(ss == NULL)) return NULL;
+    return HAK_UNLIKELY(entry == 0) ? NULL
+                                    : (struct superslab *)registry_entry_record(entry, address);
+}
+
+/* The slab around an address in the superslab; NULL when there is none in use. */
+HAK_INLINE struct slab *superslab_slab(struct superslab *ss, const void *address) {
     size_t index = ((uintptr_t)address >> SLAB_SHIFT) & (SLABS_PER_SUPERSLAB - 1);
     size_t head = load_relaxed(&ss->heads[index]);
     struct slab *slab = &ss->slabs[head];
     /* A unit in no use may still name the head of a longer run that it was in. */
     return index - head < load_relaxed(&slab->span) ? slab : NULL;
+}
+
+/* hak_slab_of, where blocks go by one after another. */
+HAK_INLINE struct slab *slab_of(const void *address) {
+    struct superslab *ss = superslab_of(address);
+    return HAK_UNLIKELY(ss == NULL) ? NULL : superslab_slab(ss, address);
 }
 
 HAK_INLINE struct superslab *slab_superslab(const struct slab *slab) {
@@ -241,6 +250,11 @@ HAK_INLINE uint64_t *superslab_remote_word(const struct superslab *ss, size_t in
 
 HAK_INLINE char *slab_base(const struct slab *slab) {
     return slab_superslab(slab)->base + (size_t)slab->index * SLAB_BYTES;
+}
+
+/* An address in the slab's units. */
+HAK_INLINE bool slab_has_address(const struct slab *slab, const void *address) {
+    return (size_t)((const char *)address - slab_base(slab)) < (size_t)slab->span * SLAB_BYTES;
 }
 
 /* What a free block carries in its second word: the sum of a secret cookie, its own address and
@@ -272,6 +286,37 @@ HAK_INLINE void block_append(void **head, void *last, void *block, uint64_t cook
     } else {
         block_link(last, block, cookie);
     }
+}
+
+/* The first block of the free list. */
+HAK_INLINE void *slab_free_list(const struct slab *slab) {
+    return slab->free_listed == 0 ? LIST_END : slab_base(slab) + slab->free_list;
+}
+HAK_INLINE void slab_set_free_list(struct slab *slab, const void *first, unsigned count) {
+    if (count != 0) slab->free_list = (uint32_t)((const char *)first - slab_base(slab));
+    store_relaxed(&slab->free_listed, (uint16_t)count);
+}
+
+/* hak_slab_give_list for a list whose first block lies in the slab, where lists go by one after
+ * another: up to a block that was written to, or none where the slab would get too many. */
+HAK_INLINE void *slab_give_run(struct slab *slab, void *head, size_t *count, uint64_t cookie) {
+    const char *base = slab_base(slab);
+    size_t bytes = (size_t)slab->span * SLAB_BYTES;
+    unsigned given = 0, out = slab->out;
+    void *block = head, *last = NULL;
+    do {
+        if (HAK_UNLIKELY(given == out)) return head; /* more than were out */
+        if (HAK_UNLIKELY(HAK_CHECKS && !block_is_marked(block, cookie))) break;
+        last = block;
+        block = block_next(block);
+        given++;
+    } while ((size_t)((const char *)block - base) < bytes);
+    if (HAK_UNLIKELY(last == NULL)) return block;
+    block_link(last, slab_free_list(slab), cookie);
+    slab_set_free_list(slab, head, slab->free_listed + given);
+    store_relaxed(&slab->out, (uint16_t)(out - given));
+    *count += given;
+    return block;
 }
 
 /* The highest byte of the cookie, and so of every mark: no sum of two addresses reaches it. A look

@@ -23,12 +23,26 @@ void hak_bin_check(enum slab_result result, void *block, unsigned c) {
     }
 }
 
-/* The slab of a block in a list of class `c`; NULL: the list was written to, as was reported. */
-static struct slab *listed_slab(const void *block, unsigned c) {
-    struct slab *slab = slab_of(block);
-    if (HAK_LIKELY(slab != NULL && load_relaxed(&slab->class_index) == c)) return slab;
+static HAK_COLD void not_ours(const void *block, unsigned c) {
     hak_bin_check(SLAB_NOT_OURS, (void *)(uintptr_t)block, c);
+}
+
+/* The slab of a block in a list of class `c`; NULL: the list was written to, as was reported. `ss`:
+ * the superslab of the one before it, which must be there still, or NULL; most are of the same. */
+HAK_INLINE struct slab *next_slab(struct superslab **ss, const void *block, unsigned c) {
+    struct superslab *around = *ss;
+    if (around == NULL || (size_t)((const char *)block - around->base) >= SUPERSLAB_BYTES) {
+        *ss = around = superslab_of(block);
+    }
+    struct slab *slab = HAK_UNLIKELY(around == NULL) ? NULL : superslab_slab(around, block);
+    if (HAK_LIKELY(slab != NULL && load_relaxed(&slab->class_index) == c)) return slab;
+    not_ours(block, c);
     return NULL;
+}
+
+static struct slab *listed_slab(const void *block, unsigned c) {
+    struct superslab *ss = NULL;
+    return next_slab(&ss, block, c);
 }
 
 /* The block's link may be followed; false: it was written to, as was reported. */
@@ -47,18 +61,28 @@ static bool is_sparse(const struct slab *slab) {
     return slab->out != 0 && slab->out <= slab->capacity / 8u;
 }
 
-/* The blocks at the start of the list that are of `slab`, which is this thread's: the pool is told
- * once. Of a list that is found broken the rest is dropped: it stays out for ever. */
-static void *return_own(struct heap *heap, struct slab *slab, void *head, size_t *count) {
-    unsigned c = slab->class_index, out_before = slab->out;
+/* Of a list that is found broken the rest is dropped: it stays out for ever. */
+static HAK_COLD void *return_faulty(struct heap *heap, struct slab *slab, void *head,
+                                    size_t *count) {
     enum slab_result result;
     head = hak_slab_give_list(slab, head, count, heap->lists.cookie, &result);
-    if (HAK_UNLIKELY(result != SLAB_OK)) {
-        hak_bin_check(result, head, c);
-        head = LIST_END;
-    }
+    if (result == SLAB_OK) return head;
+    hak_bin_check(result, head, slab->class_index);
+    return LIST_END;
+}
+
+/* The blocks at the start of the list that are of `slab`, which is this thread's: the pool is told
+ * once. `ss`: its superslab, NULL if that may be gone afterwards. */
+HAK_INLINE void *return_own(struct heap *heap, struct slab *slab, void *head, size_t *count,
+                            struct superslab **ss) {
+    unsigned out_before = slab->out;
+    head = slab_give_run(slab, head, count, heap->lists.cookie);
+    if (HAK_UNLIKELY(slab_has_address(slab, head))) head = return_faulty(heap, slab, head, count);
     if (is_sparse(slab)) heap->returned.sparse += (size_t)(out_before - slab->out);
-    if (slab->out != out_before) warm_pool_given(&heap->warm, slab, out_before);
+    if (slab->out != out_before && !warm_pool_stays(slab)) {
+        *ss = NULL;
+        hak_warm_pool_given(&heap->warm, slab, out_before);
+    }
     return head;
 }
 
@@ -121,11 +145,16 @@ bool hak_bin_return_one(struct heap *heap, unsigned c, void *block) {
 
 size_t hak_bin_return(struct heap *heap, unsigned c, void *head) {
     size_t count = 0;
+    struct superslab *ss = NULL;
     while (head != LIST_END) {
-        struct slab *slab = listed_slab(head, c);
+        struct slab *slab = next_slab(&ss, head, c);
         if (HAK_UNLIKELY(slab == NULL)) break;
-        head = is_own(heap, slab) ? return_own(heap, slab, head, &count)
-                                  : return_remote(heap, slab, c, head, &count);
+        if (HAK_LIKELY(is_own(heap, slab))) {
+            head = return_own(heap, slab, head, &count, &ss);
+        } else {
+            ss = NULL; /* its owner may end it at once */
+            head = return_remote(heap, slab, c, head, &count);
+        }
     }
     heap->returned.blocks += count;
     return count * hak_size_class[c].block_bytes;
@@ -152,13 +181,14 @@ struct chain hak_bin_keep_own(struct heap *heap, unsigned c, void *head) {
     struct chain kept = {LIST_END, 0};
     void *last = NULL, *others = LIST_END, *others_last = NULL;
     uint64_t cookie = heap->lists.cookie;
+    struct superslab *ss = NULL;
     const char *own = NULL; /* the slab of the last one kept: most are of the same */
     size_t own_bytes = 0;
     bool cut = false; /* `last` is linked to one that is not kept */
     while (head != LIST_END) {
         bool is_kept = (size_t)((const char *)head - own) < own_bytes;
         if (!is_kept) {
-            struct slab *slab = listed_slab(head, c);
+            struct slab *slab = next_slab(&ss, head, c);
             if (HAK_UNLIKELY(slab == NULL)) break;
             is_kept = is_own(heap, slab);
             if (is_kept) {

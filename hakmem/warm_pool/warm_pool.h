@@ -65,10 +65,9 @@ void hak_warm_pool_recount(const struct warm_pool *mine);
 }
 #endif
 
-/* The same, where most slabs stay as they are: listed, with many blocks outside. */
-HAK_INLINE void warm_pool_given(struct warm_pool *wp, struct slab *slab, unsigned out_before) {
-    if (HAK_LIKELY(slab->out > slab->capacity / 4u && !list_empty(&slab->listed))) return;
-    hak_warm_pool_given(wp, slab, out_before);
+/* It has nothing to do for most slabs: they stay listed, with many blocks outside. */
+HAK_INLINE bool warm_pool_stays(const struct slab *slab) {
+    return slab->out > slab->capacity / 4u && !list_empty(&slab->listed);
 }
 
 #endif

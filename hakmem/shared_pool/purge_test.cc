@@ -81,6 +81,20 @@ TEST_F(Purge, WaitsForTicksInWhichTheSlabMayEmpty) {
     EXPECT_TRUE(IsChecked());
 }
 
+TEST_F(Purge, LeavesASlabOfWhichMoreIsOutside) {
+    ASSERT_EQ(hak_shared_pool_take_partial(kPages, &owner_), slab_);
+    void *head = nullptr;
+    ASSERT_EQ(hak_slab_take(slab_, 16, &head, kCookie), 16u); /* with the first one 17 of 64 */
+    hak_shared_pool_orphan(slab_);
+    TicksPass();
+    EXPECT_FALSE(IsChecked());
+    ASSERT_EQ(hak_shared_pool_take_partial(kPages, &owner_), slab_);
+    size_t count = 0;
+    slab_result result;
+    EXPECT_EQ(hak_slab_give_list(slab_, head, &count, kCookie, &result), LIST_END);
+    hak_shared_pool_orphan(slab_);
+}
+
 TEST_F(Purge, ThatIsRefusedLeavesTheSlabAsItIs) {
     refused = 0;
     hak_os_set_fault(refuse_purges);

@@ -203,19 +203,20 @@ static bool keep_at_most(uint64_t bytes, uint32_t entries, struct list *out) {
     return false;
 }
 
-/* Something else goes on than what came and went fast: that keeps a share of its room, or as much
- * as is live of it. */
-static uint64_t calm_share(void) {
-    uint64_t room = eager_room(), share = room / LARGE_CALM_SHARE;
+/* Room for what comes and goes fast: as much as is live of it, `least` at least. */
+static uint64_t room_beside_live(uint64_t least) {
     uint64_t live = cache.kept_bytes - free_bytes();
-    if (live > room) return room;
-    return live > share ? live : share;
+    return live > least ? live : least;
 }
 
 /* Makes it kept if there is room, or others that were not freed just now have it. */
 static bool admit(struct large *r, struct list *out) {
-    uint64_t room = r->eager ? eager_room() : hak_options.large_cache_calm_mb * MiB;
-    if (!r->eager) keep_at_most(calm_share(), LARGE_CACHE_ENTRIES, out);
+    uint64_t room = hak_options.large_cache_calm_mb * MiB;
+    if (r->eager) {
+        room = room_beside_live(eager_room());
+    } else { /* something else goes on: what came and went fast keeps a share */
+        keep_at_most(room_beside_live(eager_room() / LARGE_CALM_SHARE), LARGE_CACHE_ENTRIES, out);
+    }
     if (r->bytes > room) return false;
     if (!keep_at_most(room - r->bytes, LARGE_CACHE_ENTRIES - 1, out)) return false;
     enlist_kept(r);

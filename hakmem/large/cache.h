@@ -5,10 +5,10 @@
  *
  * Of a mapping of which an earlier owner wrote to more, the near end alone stays.
  * Room is bytes of kept mappings that are free. HAKMEM_LARGE_CACHE_MB is there for mappings that
- * come and go fast, HAKMEM_LARGE_CACHE_CALM_MB for others. While all that are kept, live ones too,
- * have no more than that, no free needs the lock; else each counts under it, and what was freed
- * longest ago gives up its room. A free beside another may exceed it by its mapping, until the
- * next.
+ * come and go fast, or as much as is live of them; HAKMEM_LARGE_CACHE_CALM_MB for others. While all
+ * that are kept, live ones too, have no more than that, no free needs the lock; else each counts
+ * under it, and what was freed longest ago gives up its room: of a program that frees everything
+ * HAKMEM_LARGE_CACHE_MB stay. A free beside another may exceed it by its mapping, until the next.
  * Sizes go in eighths of a doubling, so that mappings of a size serve each other; and one serves a
  * block that needs three quarters of it, rather than that pages come and go. Where none does, the
  * pages of a kept one of about the size serve: it is resized. */

@@ -127,10 +127,11 @@ void AddStoresAndMaps(Rows *rows) {
     store(Store::kCache, "cache", "a cache of 100 MB, oldest out", 1'000'000, 100 * kMib, 0, 1);
     store(Store::kCache, "cache_4", "four threads, caches of 100 MB", 400'000, 100 * kMib, 0, 4);
     store(Store::kReplace, "replace", "16 B to 1 MiB, most of them small", 2'000'000, 0, 8192, 1);
-    store(Store::kReplace, "replace_4", "the same, four threads", 800'000, 0, 4096, 4);
+    store(Store::kReplace, "replace_4", "four threads, 16 B to 1 MiB", 800'000, 0, 4096, 4);
     store(Store::kBuffers, "buffers", "20 buffers of 5–25 MiB", 500, 0, 20, 1);
     rows->Add(Kind::kMaps, "maps.1", "maps, lists and strings", 600'000, {});
-    rows->Add(Kind::kMaps, "maps.4", "the same, four threads", 200'000, {{"threads", 4}});
+    rows->Add(Kind::kMaps, "maps.4", "maps, lists and strings, four threads", 200'000,
+              {{"threads", 4}});
 }
 
 void AddReallocAndFresh(Rows *rows) {

@@ -314,7 +314,10 @@ static struct large *take_near(const struct large_wanted *w) {
         least_off = off;
         nearest = r;
     }
-    if (nearest == NULL || !hak_os_has_middle(nearest->base, nearest->asked)) return NULL;
+    if (nearest == NULL) return NULL;
+    /* Relaxed: another thread may take it, and asks for other bytes; then the last step fails. */
+    char *base = load_relaxed(&nearest->base);
+    if (!hak_os_has_middle(base, load_relaxed(&nearest->asked))) return NULL;
     return large_change(nearest, LARGE_KEPT, LARGE_LIVE_KEPT) ? nearest : NULL;
 }
 

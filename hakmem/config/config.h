@@ -162,8 +162,9 @@
 #define LARGE_CACHED_MAX ((size_t)1 << LARGE_CACHED_SHIFT)
 /* An eighth of it is a multiple of any OS page. */
 #define LARGE_COMMON_FROM (1 * MiB)
-/* Mappings in the cache with their pages, and as many without. */
-#define LARGE_CACHE_ENTRIES 64
+/* Mappings in the cache with their pages, live ones too, and without. */
+#define LARGE_KEPT_ENTRIES 512
+#define LARGE_PARKED_ENTRIES 64
 /* What one without its pages keeps at either end: two faults there cost 5.6 us of the 6.5 that a
  * malloc and free of it would take. */
 #define LARGE_END_BYTES (16 * KiB)

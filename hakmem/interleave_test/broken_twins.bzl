@@ -181,29 +181,53 @@ void hak_warm_pool_give_up""",
         "scenario": "Large.ADoubleFreeIsSeen",
     },
     "kept_mapping_is_taken_in_two_steps": {
-        "source": "//hakmem/large:cache.c",
+        "source": "//hakmem/large:kept.c",
         "find": "           cas_acq_rel(&r->state, &state, large_state(state, LARGE_LIVE_KEPT));",
         "put": "           (store_release(&r->state, large_state(state, LARGE_LIVE_KEPT)), true);",
         "scenario": "LargeCache.AKeptMapping*",
     },
     "near_mapping_is_taken_in_two_steps": {
-        "source": "//hakmem/large:cache.c",
+        "source": "//hakmem/large:kept.c",
         "find": "    return large_change(nearest, LARGE_KEPT, LARGE_LIVE_KEPT) ? nearest : NULL;",
         "put": "    return large_set(nearest, LARGE_LIVE_KEPT), nearest;",
         "scenario": "LargeCache.AKeptMappingIsResizedOrTakenOrTrimmed",
     },
+    "row_is_taken_in_two_steps": {
+        "source": "//hakmem/large:kept.c",
+        "find": "    if (r == NULL || !large_change(r, LARGE_KEPT, LARGE_NONE)) return NULL;",
+        "put": """    if (r == NULL) return NULL;
+    large_set(r, LARGE_NONE);""",
+        "scenario": "LargeCache.AKeptMappingIsCutOrTakenOrTrimmed",
+    },
+    "neighbour_is_taken_in_two_steps": {
+        "source": "//hakmem/large:kept.c",
+        "find": "right == NULL || !large_change(right, LARGE_KEPT, LARGE_NONE)) return false;",
+        "put": """right == NULL) return false;
+    large_set(right, LARGE_NONE);""",
+        "scenario": "LargeCache.NeighboursServeAsOneOrAreTaken",
+    },
+    "part_lives_on_in_the_same_life": {
+        "source": "//hakmem/large:kept.c",
+        "find": "    large_begin(r, fits ? LARGE_LIVE_KEPT : LARGE_NONE);",
+        "put": "    large_set(r, fits ? LARGE_LIVE_KEPT : LARGE_NONE);",
+        "scenario": "LargeCache.AKeptMappingIsCutOrTakenOrTrimmed",
+    },
     "room_is_taken_in_two_steps": {
         "source": "//hakmem/large:cache.c",
-        "find": "    } else if (large_change(r, LARGE_LIVE_KEPT, LARGE_LIVE)) {",
-        "put": """    } else if (large_kind(load_relaxed(&r->state)) == LARGE_LIVE_KEPT) {
-        large_set(r, LARGE_LIVE);""",
+        "find": """(large_change(r, LARGE_LIVE_KEPT, LARGE_LIVE)) hak_large_kept_remove(r, bytes);
+    return 0;""",
+        "put": """(large_kind(load_relaxed(&r->state)) == LARGE_LIVE_KEPT) {
+        large_set(r, LARGE_LIVE);
+        hak_large_kept_remove(r, bytes);
+    }
+    return 0;""",
         "scenario": "LargeCache.RoomIsTakenBesideAFree",
     },
     "bytes_of_what_lost_its_room_are_read_too_late": {
-        "source": "//hakmem/large:cache.c",
-        "find": "    store_relaxed(&cache.kept_bytes, cache.kept_bytes - bytes);",
+        "source": "//hakmem/large:kept.c",
+        "find": "    store_relaxed(&kept->bytes, kept->bytes - bytes);",
         "put": """    (void)bytes;
-    store_relaxed(&cache.kept_bytes, cache.kept_bytes - load_relaxed(&r->bytes));""",
+    store_relaxed(&kept->bytes, kept->bytes - load_relaxed(&r->bytes));""",
         "scenario": "LargeCache.RoomIsTakenBesideAFreeAside",
     },
     # ---- Transfer ----

@@ -134,6 +134,7 @@ char *Take(size_t bytes = kLargeBytes) {
     if (block == nullptr) block = hak_large_alloc(bytes, 1, false, &zero);
     OneStep step;
     REQUIRE(block != nullptr && IsMapped(block, bytes));
+    REQUIRE(hak_large_usable(block, registry_word(block)) >= bytes);
     REQUIRE(live.insert(static_cast<char *>(block)).second);
     return static_cast<char *>(block);
 }
@@ -228,6 +229,46 @@ TEST(LargeCache, AKeptMappingIsResizedOrTakenOrTrimmed) {
             [] { Give(Take(kLargeBytes + kLargeBytes / 4)); },
             [] { Take(); },
             [] { hak_large_trim(0); },
+        },
+        CheckCache,
+        2,
+    });
+}
+
+/* A block gets a part of it, or it is taken as it is, or it goes. */
+TEST(LargeCache, AKeptMappingIsCutOrTakenOrTrimmed) {
+    Explore({
+        [] {
+            Begin(8);
+            Give(Take(2 * kLargeBytes));
+        },
+        {
+            [] {
+                Give(Take());
+                Take();
+            },
+            [] { Give(Take(2 * kLargeBytes)); },
+            [] { hak_large_trim(0); },
+        },
+        CheckCache,
+        2,
+    });
+}
+
+/* Two parts of a mapping serve as one, or each by itself. */
+TEST(LargeCache, NeighboursServeAsOneOrAreTaken) {
+    Explore({
+        [] {
+            Begin(8);
+            Give(Take(2 * kLargeBytes));
+            char *a = Take(), *b = Take();
+            Give(a);
+            Give(b);
+        },
+        {
+            [] { Give(Take(2 * kLargeBytes)); },
+            [] { Give(Take()); },
+            [] { Take(); },
         },
         CheckCache,
         2,

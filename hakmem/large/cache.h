@@ -10,8 +10,8 @@
  * under it, and what was freed longest ago gives up its room: of a program that frees everything
  * HAKMEM_LARGE_CACHE_MB stay. A free beside another may exceed it by its mapping, until the next.
  * Sizes go in eighths of a doubling, so that mappings of a size serve each other; and one serves a
- * block that needs three quarters of it, rather than that pages come and go. Where none does, the
- * pages of a kept one of about the size serve: it is resized. */
+ * block that needs three quarters of it, rather than that pages come and go. Where none does, a
+ * part of a kept one serves (kept.h), or the pages of one of about the size: it is resized. */
 #ifndef HAKMEM_LARGE_CACHE_H_
 #define HAKMEM_LARGE_CACHE_H_
 

@@ -8,6 +8,7 @@
 
 #include "hakmem/config/config.h"
 #include "hakmem/config/options.h"
+#include "hakmem/large/freed.h"
 #include "hakmem/large/large.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/registry/registry.h"
@@ -218,6 +219,215 @@ TEST_F(LargeKept, WhatTheKernelDoesNotMoveIsFreeStill) {
     EXPECT_EQ(hak_large_take(kBytes), b);
     give(b);
     give(c);
+}
+
+/* ---- Parts ---- */
+
+size_t usable(char *block) { return hak_large_usable(block, registry_word(block)); }
+
+/* A free mapping that holds `value` in all of its bytes. */
+char *kept(size_t bytes, char value = 7) {
+    char *b = eager(1, bytes)[0];
+    std::memset(b, value, bytes);
+    give(b);
+    return b;
+}
+
+TEST_F(LargeKept, ABlockGetsAPartAndTheRestStaysFree) {
+    char *all = kept(16 * MiB);
+    char *a = allocate(4 * MiB);
+    EXPECT_EQ(a, all);
+    EXPECT_EQ(usable(a), 4 * MiB);
+    EXPECT_EQ(std::count(a, a + 4 * MiB, 7), static_cast<ptrdiff_t>(4 * MiB));
+    EXPECT_EQ(stats().kept_bytes, 12 * MiB);
+    char *b = allocate(12 * MiB);
+    EXPECT_EQ(b, all + 4 * MiB);
+    EXPECT_EQ(usable(b), 12 * MiB);
+    EXPECT_EQ(std::count(b, b + 12 * MiB, 7), static_cast<ptrdiff_t>(12 * MiB));
+    EXPECT_EQ(stats().kept_bytes, 0u);
+    EXPECT_TRUE(hak_large_agrees());
+    give(a);
+    give(b);
+    EXPECT_EQ(stats().kept_bytes, 16 * MiB);
+}
+
+TEST_F(LargeKept, FreePartsThatLieSideBySideServeAsOne) {
+    std::fill_n(hak_large_freed, LARGE_FREED_ENTRIES, nullptr);
+    char *all = kept(16 * MiB);
+    std::vector<char *> parts(4);
+    for (char *&part : parts) part = allocate(4 * MiB);
+    for (size_t i = 0; i < parts.size(); i++) EXPECT_EQ(parts[i], all + i * 4 * MiB);
+    for (char *part : parts) give(part);
+    char *b = allocate(16 * MiB);
+    EXPECT_EQ(b, all);
+    EXPECT_EQ(usable(b), 16 * MiB);
+    EXPECT_EQ(stats().cached_bytes, 0u);
+    EXPECT_TRUE(hak_large_agrees());
+    for (size_t i = 1; i < parts.size(); i++) {
+        EXPECT_EQ(registry_word(parts[i]), 0u);
+        EXPECT_TRUE(hak_large_was_freed(parts[i])); /* a double free is called one still */
+    }
+    give(b);
+}
+
+TEST_F(LargeKept, OfARowTheRestStaysFree) {
+    char *all = kept(16 * MiB);
+    char *a = allocate(8 * MiB), *b = allocate(8 * MiB);
+    give(a);
+    give(b);
+    char *c = allocate(10 * MiB);
+    EXPECT_EQ(c, all);
+    EXPECT_EQ(usable(c), 10 * MiB);
+    EXPECT_EQ(stats().kept_bytes, 6 * MiB);
+    EXPECT_EQ(allocate(6 * MiB), all + 10 * MiB);
+    give(c);
+    give(all + 10 * MiB);
+}
+
+TEST_F(LargeKept, MappingsThatLieSideBySideServeEachByItself) {
+    std::vector<char *> blocks = eager(8, 4 * MiB);
+    for (char *b : blocks) give(b);
+    hak_os_set_fault(refuses_moves);
+    char *b = allocate(8 * MiB);
+    EXPECT_EQ(std::count(blocks.begin(), blocks.end(), b), 0);
+    EXPECT_EQ(stats().kept_bytes, 32 * MiB);
+    give(b);
+}
+
+TEST_F(LargeKept, APartThatMovesHasNoNeighbours) {
+    char *all = kept(16 * MiB);
+    char *a = allocate(8 * MiB);
+    char *b = static_cast<char *>(hak_large_resize(a, registry_word(a), 12 * MiB));
+    ASSERT_NE(b, nullptr);
+    EXPECT_EQ(std::count(b, b + 8 * MiB, 7), static_cast<ptrdiff_t>(8 * MiB));
+    EXPECT_EQ(allocate(8 * MiB), all + 8 * MiB);
+    give(all + 8 * MiB);
+    give(b);
+}
+
+TEST_F(LargeKept, WhatIsLiveEndsARow) {
+    kept(16 * MiB);
+    std::vector<char *> parts(4);
+    for (char *&part : parts) part = allocate(4 * MiB);
+    give(parts[0]);
+    give(parts[2]);
+    give(parts[3]);
+    hak_os_set_fault(refuses_moves);
+    char *other = allocate(12 * MiB);
+    EXPECT_TRUE(other < parts[0] || other > parts[3]);
+    EXPECT_EQ(allocate(8 * MiB), parts[2]);
+    give(parts[1]);
+    give(parts[2]);
+    give(other);
+}
+
+TEST_F(LargeKept, TheLeastRowThatIsEnoughServes) {
+    char *big = kept(32 * MiB);
+    char *between = allocate(32 * MiB);
+    ASSERT_EQ(between, big);
+    char *less = kept(20 * MiB);
+    give(between);
+    EXPECT_EQ(allocate(8 * MiB), less);
+    give(less);
+}
+
+TEST_F(LargeKept, AnAlignedBlockIsNoPart) {
+    kept(16 * MiB);
+    bool zero = false;
+    char *b = allocate(4 * MiB, &zero, 2 * SLAB_BYTES);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(b) % (2 * SLAB_BYTES), 0u);
+    EXPECT_EQ(stats().kept_bytes, 16 * MiB);
+    give(b);
+}
+
+TEST_F(LargeKept, AMappingOfAPageIsNoRow) {
+    std::vector<char *> small = eager(1, hak_os_page_bytes());
+    char *all = kept(16 * MiB);
+    give(small[0]);
+    EXPECT_EQ(allocate(4 * MiB), all);
+    give(all);
+}
+
+TEST_F(LargeKept, RecordsOfWhatWasJoinedServeAgain) {
+    kept(16 * MiB);
+    size_t metadata = 0;
+    for (int i = 0; i < 3000; i++) {
+        if (i == 1000) metadata = hak_os_meta_bytes();
+        give(allocate(4 * MiB));
+        give(allocate(16 * MiB));
+    }
+    EXPECT_EQ(hak_os_meta_bytes(), metadata);
+}
+
+/* ---- Parts that lose their pages ---- */
+
+/* A block of what was parked, of zeros. */
+char *allocate_zeros(size_t bytes) {
+    bool zero = true;
+    char *b = allocate(bytes, &zero);
+    EXPECT_TRUE(zero);
+    EXPECT_EQ(std::count(b, b + bytes, 0), static_cast<ptrdiff_t>(bytes));
+    return b;
+}
+
+/* All that is kept has its room taken. */
+void park_all() {
+    uint64_t before = hak_options.large_cache_mb;
+    hak_options.large_cache_mb = 0;
+    for (size_t i = 0; i <= LARGE_RECENT_TURNS; i++) give(allocate(64 * MiB + i * 16 * MiB));
+    EXPECT_EQ(stats().kept_bytes, 0u);
+    hak_options.large_cache_mb = before;
+}
+
+TEST_F(LargeKept, WhatIsLeftOfAPartWasWrittenTo) {
+    char *all = kept(16 * MiB);
+    char *a = allocate(4 * MiB);
+    park_all();
+    EXPECT_EQ(allocate_zeros(12 * MiB), all + 4 * MiB);
+    give(a);
+    give(all + 4 * MiB);
+}
+
+TEST_F(LargeKept, WhatIsLeftOfARowWasWrittenTo) {
+    char *all = kept(16 * MiB);
+    char *a = allocate(8 * MiB), *b = allocate(8 * MiB);
+    give(a);
+    give(b);
+    give(allocate(10 * MiB));
+    park_all();
+    EXPECT_EQ(allocate_zeros(6 * MiB), all + 10 * MiB);
+    give(all + 10 * MiB);
+}
+
+TEST_F(LargeKept, APartThatWasWrittenToIsPurgedToItsEnd) {
+    kept(16 * MiB, '\0');
+    std::vector<char *> parts(2);
+    for (char *&part : parts) part = allocate(8 * MiB);
+    for (char *part : parts) std::memset(part, 7, 8 * MiB);
+    for (char *part : parts) give(part);
+    park_all();
+    for (char *&part : parts) part = allocate_zeros(8 * MiB);
+    for (char *part : parts) give(part);
+}
+
+/* ---- Failures ---- */
+
+bool refuses_metadata(os_call call) { return call == OS_META; }
+
+TEST_F(LargeKept, WithoutARecordForTheRestNothingIsCut) {
+    char *all = kept(16 * MiB);
+    std::vector<char *> others;
+    ASSERT_TRUE(hak_registry_reserve(all - 256 * MiB, 512 * MiB)); /* that fails no more */
+    hak_os_set_fault(refuses_metadata);
+    /* Until no record is left. */
+    for (char *b; (b = allocate(hak_os_page_bytes())) != nullptr;) others.push_back(b);
+    EXPECT_EQ(allocate(4 * MiB), nullptr);
+    EXPECT_EQ(stats().kept_bytes, 16 * MiB);
+    EXPECT_TRUE(hak_large_agrees());
+    EXPECT_EQ(hak_large_take(16 * MiB), all);
+    hak_os_set_fault(nullptr);
+    give(all);
+    for (char *b : others) give(b);
 }
 
 } // namespace

@@ -30,6 +30,12 @@ void *hak_large_take(size_t bytes) {
     return load_relaxed(&r->base);
 }
 
+/* Relaxed: it orders nothing. */
+static uint64_t next_origin(void) {
+    static uint64_t last;
+    return fetch_add_relaxed(&last, (uint64_t)1) + 1;
+}
+
 /* A fresh mapping. NULL: out of memory. */
 static char *map_block(size_t bytes, size_t align, size_t asked) {
     struct large *r = hak_large_record_take();
@@ -43,6 +49,7 @@ static char *map_block(size_t bytes, size_t align, size_t asked) {
     store_relaxed(&r->bytes, bytes);
     r->dirty = 0;
     set_asked(r, asked);
+    r->origin = next_origin();
     r->huge = false;
     r->eager = false;
     if (!hak_registry_reserve(base, 1)) {
@@ -72,6 +79,7 @@ static char *move_block(struct large *r, size_t old, size_t bytes) {
     }
     large_note_freed(block);
     store_relaxed(&r->base, base);
+    r->origin = next_origin();
     hak_registry_set(base, 1, word);
     return base;
 }

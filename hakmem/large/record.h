@@ -18,18 +18,19 @@ enum large_kind {
 };
 
 struct large {
-    char *base;     /* NULL: the record has no mapping */
-    size_t bytes;   /* mapped, a multiple of the page size: all usable */
-    size_t asked;   /* of these: what the program knows of, in whole pages */
-    size_t dirty;   /* no page from here on was written to, this life or earlier */
-    uint32_t state; /* life << 3 | kind; a life ends when base or bytes change */
-    uint32_t id;    /* its number */
-    uint32_t next;  /* in the stack of free records */
-    uint32_t older; /* the one of its size that was kept before it: a hint */
-    uint32_t turn;  /* of the cache, at its last free */
-    uint32_t frees; /* counted while it is kept */
-    bool eager;     /* it was wanted back soon after it was last parked */
-    bool huge;      /* the kernel was asked for huge pages */
+    char *base;      /* NULL: the record has no mapping */
+    size_t bytes;    /* mapped, a multiple of the page size: all usable */
+    size_t asked;    /* of these: what the program knows of, in whole pages */
+    size_t dirty;    /* no page from here on was written to, this life or earlier */
+    uint32_t state;  /* life << 3 | kind; a life ends when base or bytes change */
+    uint32_t id;     /* its number */
+    uint64_t origin; /* what was cut from one mapping has the same: the kernel takes it as one */
+    uint32_t next;   /* in the stack of free records */
+    uint32_t older;  /* the one of its size that was kept before it: a hint */
+    uint32_t turn;   /* of the cache, at its last free */
+    uint32_t frees;  /* counted while it is kept */
+    bool eager;      /* it was wanted back soon after it was last parked */
+    bool huge;       /* the kernel was asked for huge pages */
     uint64_t parked_ms;
     struct list listed;  /* kept, or parked, oldest first; the cache's lock */
     struct list by_size; /* parked ones of a size; the cache's lock */

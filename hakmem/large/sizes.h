@@ -11,9 +11,7 @@
 #define LARGE_SMALLEST_SHIFT 12
 #define LARGE_SIZES ((LARGE_CACHED_SHIFT - LARGE_SMALLEST_SHIFT) * 8 + 1)
 
-HAK_INLINE bool large_is_cacheable(size_t bytes) {
-    return bytes <= LARGE_CACHED_MAX && bytes == large_round(bytes);
-}
+HAK_INLINE bool large_is_cacheable(size_t bytes) { return bytes <= LARGE_CACHED_MAX; }
 
 HAK_INLINE unsigned large_size_of(size_t bytes) {
     unsigned shift = log2_floor(bytes);

@@ -351,7 +351,7 @@ TEST_F(LargeKept, AMappingOfAPageIsNoRow) {
 TEST_F(LargeKept, RecordsOfWhatWasJoinedServeAgain) {
     kept(16 * MiB);
     size_t metadata = 0;
-    for (int i = 0; i < 3000; i++) {
+    for (int i = 0; i < 30000; i++) {
         if (i == 1000) metadata = hak_os_meta_bytes();
         give(allocate(4 * MiB));
         give(allocate(16 * MiB));

@@ -22,6 +22,8 @@ static struct {
     uint64_t parked_bytes;
     uint32_t tick_turn; /* of the last tick */
     uint64_t tick_ms;   /* of the last tick; read without the lock too, as is the next */
+    uint64_t purged_ms; /* when a mapping last lost its pages; without the lock, as is the next */
+    uint64_t missed_ms; /* when pages were last wanted soon after that */
     uint64_t
         parked_max; /* for parked_bytes; set by the first tick, which is before the first put */
 } cache;
@@ -59,6 +61,8 @@ struct large *hak_large_cache_take_kept(size_t bytes, size_t align) {
     return hak_large_kept_take(&w);
 }
 
+static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
+
 static uint64_t eager_room(void) { return hak_options.large_cache_mb * MiB; }
 
 bool hak_large_cache_keep(struct large *r, bool anyway) {
@@ -77,7 +81,7 @@ size_t hak_large_cache_drop(struct large *r) {
     if (registry_word(base) == (WORD_LARGE | r->id)) hak_registry_set(base, 1, 0);
     large_note_freed(base);
     store_relaxed(&r->base, NULL);
-    store_relaxed(&r->bytes, (size_t)0);
+    large_set_bytes(r, 0);
     hak_large_record_free(r);
     hak_os_discard(base, bytes);
     return bytes;
@@ -128,23 +132,30 @@ static bool keep_at_most(uint64_t bytes, uint32_t entries, struct list *out) {
     return false;
 }
 
-/* Room for what comes and goes fast: as much as is live of it, `least` at least. */
-static uint64_t room_beside_live(uint64_t least) {
-    uint64_t live = kept->bytes - hak_large_kept_free_bytes();
-    return live > least ? live : least;
+/* Of all mappings, and of those that change hands, `r` but for itself. */
+static uint64_t live_bytes(const struct large *r) {
+    uint64_t not_live = hak_large_kept_free_bytes() + cache.parked_bytes + r->bytes;
+    uint64_t all = load_relaxed(&hak_large_mapped);
+    return all > not_live ? all - not_live : 0;
 }
+
+/* Whatever is freed now would have been wanted, had it its pages. */
+static bool misses(void) { return clock_ms() - load_relaxed(&cache.missed_ms) <= LARGE_EAGER_MS; }
 
 /* Makes it kept if there is room, or others that were not freed just now have it. */
 static bool admit(struct large *r, struct list *out) {
-    uint64_t room = hak_options.large_cache_calm_mb * MiB;
-    if (r->eager) {
-        room = room_beside_live(eager_room());
+    uint64_t room = hak_options.large_cache_calm_mb * MiB, live = live_bytes(r);
+    bool trial = !r->eager && misses() && hak_large_kept_free_bytes() + r->bytes <= live;
+    if (r->eager || trial) {
+        room = larger(live, eager_room());
     } else { /* something else goes on: what came and went fast keeps a share */
-        keep_at_most(room_beside_live(eager_room() / LARGE_CALM_SHARE), LARGE_KEPT_ENTRIES, out);
+        keep_at_most(larger(live, eager_room() / LARGE_CALM_SHARE), LARGE_KEPT_ENTRIES, out);
     }
     if (r->bytes > room) return false;
     if (!keep_at_most(room - r->bytes, LARGE_KEPT_ENTRIES - 1, out)) return false;
-    hak_large_kept_add(r);
+    r->eager = r->eager || trial;
+    /* On trial it is the first to go. */
+    hak_large_kept_add(r, trial ? kept->turn - LARGE_RECENT_TURNS - 1 : kept->turn);
     return true;
 }
 
@@ -165,6 +176,7 @@ static bool purge(struct large *r) {
 
 /* Purges a mapping and parks it; what is too much then goes. */
 static void park(struct large *r) {
+    store_relaxed(&cache.purged_ms, clock_ms());
     if (r->bytes > load_relaxed(&cache.parked_max) || !purge(r)) {
         hak_large_cache_drop(r);
         return;
@@ -220,6 +232,7 @@ static struct large *take_parked(const struct large_wanted *w) {
     if (found == NULL) return NULL;
     delist_parked(found, LARGE_LIVE);
     found->eager = clock_ms() - found->parked_ms <= LARGE_EAGER_MS;
+    if (found->eager) store_relaxed(&cache.missed_ms, clock_ms());
     return found;
 }
 
@@ -237,6 +250,12 @@ struct large *hak_large_cache_take(size_t bytes, size_t align, bool near, bool *
     }
     release();
     return found;
+}
+
+void hak_large_cache_missed(void) {
+    uint64_t now = clock_ms();
+    bool soon = now - load_relaxed(&cache.purged_ms) <= LARGE_EAGER_MS;
+    if (soon) store_relaxed(&cache.missed_ms, now);
 }
 
 void hak_large_cache_clear_ends(struct large *r) {

@@ -5,7 +5,9 @@
  *
  * Of a mapping of which an earlier owner wrote to more, the near end alone stays.
  * Room is bytes of kept mappings that are free. HAKMEM_LARGE_CACHE_MB is there for mappings that
- * come and go fast, or as much as is live of them; HAKMEM_LARGE_CACHE_CALM_MB for others. While all
+ * come and go fast, or as much as is live; HAKMEM_LARGE_CACHE_CALM_MB for others. Any mapping comes
+ * and goes fast that is wanted back soon after it was purged; and while pages are faulted in soon
+ * after others were purged, whatever is freed, up to what is live. While all
  * that are kept, live ones too, have no more than that, no free needs the lock; else each counts
  * under it, and what was freed longest ago gives up its room: of a program that frees everything
  * HAKMEM_LARGE_CACHE_MB stay. A free beside another may exceed it by its mapping, until the next.
@@ -31,6 +33,8 @@ struct large *hak_large_cache_take_kept(size_t bytes, size_t align);
  * the caller's to resize. `*purged`: it was, and hak_large_cache_clear_ends makes it zero.
  * Locks. */
 struct large *hak_large_cache_take(size_t bytes, size_t align, bool near, bool *purged);
+/* A block's pages are to be faulted in, as nothing served. Lock-free. */
+void hak_large_cache_missed(void);
 /* Makes a mapping zero that was parked and that nobody has written to since. */
 void hak_large_cache_clear_ends(struct large *r);
 /* Frees a mapping in state LIVE_KEPT. Lock-free. False: it is in no such state, or, unless

@@ -55,14 +55,12 @@ bool hak_large_kept_give(struct large *r) {
 
 /* ---- Under the lock ------------------------------------------------------------------------- */
 
-static void add(struct large *r, uint32_t turn) {
+void hak_large_kept_add(struct large *r, uint32_t turn) {
     list_push_back(&kept->list, &r->listed);
     store_relaxed(&kept->count, kept->count + 1);
     store_relaxed(&kept->bytes, kept->bytes + r->bytes);
     make_free(r, load_relaxed(&r->state), turn);
 }
-
-void hak_large_kept_add(struct large *r) { add(r, kept->turn); }
 
 void hak_large_kept_remove(struct large *r, size_t bytes) {
     list_remove(&r->listed);
@@ -164,9 +162,9 @@ static bool merge(struct large *r) {
     hak_registry_set(right->base, 1, 0);
     large_note_freed(right->base);
     store_relaxed(&right->base, NULL);
-    store_relaxed(&right->bytes, (size_t)0);
+    large_set_bytes(right, 0);
     hak_large_record_free(right);
-    store_relaxed(&r->bytes, r->bytes + bytes);
+    large_set_bytes(r, r->bytes + bytes);
     store_relaxed(&kept->bytes, kept->bytes + bytes);
     return true;
 }
@@ -179,18 +177,18 @@ static bool split(struct large *r, size_t bytes) {
     struct large *rest = hak_large_record_take();
     if (rest == NULL) return false;
     store_relaxed(&rest->base, base);
-    store_relaxed(&rest->bytes, r->bytes - bytes);
+    large_set_bytes(rest, r->bytes - bytes);
     rest->dirty = r->dirty > bytes ? r->dirty - bytes : 0;
     store_relaxed(&rest->asked, rest->dirty);
     rest->origin = r->origin;
     rest->huge = false;
     rest->eager = r->eager;
     if (r->dirty > bytes) r->dirty = bytes;
-    store_relaxed(&r->bytes, bytes);
+    large_set_bytes(r, bytes);
     store_relaxed(&kept->bytes, kept->bytes - rest->bytes);
     large_begin(rest, LARGE_NONE);
     hak_registry_set(base, 1, WORD_LARGE | rest->id);
-    add(rest, load_relaxed(&r->turn));
+    hak_large_kept_add(rest, load_relaxed(&r->turn));
     return true;
 }
 

@@ -36,8 +36,8 @@ bool hak_large_kept_give(struct large *r);
 
 /* ---- Under the cache's lock ---- */
 
-/* A mapping of the caller's alone becomes one of them, free. */
-void hak_large_kept_add(struct large *r);
+/* A mapping of the caller's alone becomes one of them, free, as if freed at `turn`. */
+void hak_large_kept_add(struct large *r, uint32_t turn);
 /* `bytes`: read before it was made live or nobody's, as a live one's may change. */
 void hak_large_kept_remove(struct large *r, size_t bytes);
 /* Of the free ones. Others may take and free some meanwhile. */

@@ -46,7 +46,7 @@ static char *map_block(size_t bytes, size_t align, size_t asked) {
         return NULL;
     }
     store_relaxed(&r->base, base);
-    store_relaxed(&r->bytes, bytes);
+    large_set_bytes(r, bytes);
     r->dirty = 0;
     set_asked(r, asked);
     r->origin = next_origin();
@@ -92,7 +92,7 @@ static char *resize_mapping(struct large *r, size_t bytes) {
     hak_large_cache_leave(r);
     if (!hak_os_resize(base, old, bytes)) base = move_block(r, old, bytes);
     if (base == NULL) return NULL;
-    store_relaxed(&r->bytes, bytes);
+    large_set_bytes(r, bytes);
     if (r->dirty > bytes) r->dirty = bytes;
     large_begin(r, LARGE_LIVE);
     return base;
@@ -139,6 +139,7 @@ void *hak_large_alloc(size_t bytes, size_t align, bool aside, bool *zero) {
         }
     }
     *zero = true;
+    if (!aside) hak_large_cache_missed();
     char *base = map_block(rounded, align, asked);
     /* Where address space is short, without the rounding. */
     return base == NULL && asked != rounded ? map_block(asked, align, asked) : base;
@@ -267,4 +268,6 @@ void hak_large_fork_child(void) {
         /* Those that move are in no list, and no word of the program's names them. */
         if (moved && load_relaxed(&r->base) != NULL) hak_large_cache_drop(r);
     }
+    /* Another thread may have been between a mapping's bytes and their sum. */
+    store_relaxed(&hak_large_mapped, (uint64_t)hak_large_mapped_bytes());
 }

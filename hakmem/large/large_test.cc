@@ -130,8 +130,8 @@ TEST_F(Large, TheCacheIsBoundedByBytesAndCount) {
     EXPECT_EQ(stats().cached_bytes, 80 * MiB);
     hak_large_trim(0);
     uint64_t page = hak_os_page_bytes(), room = LARGE_KEPT_ENTRIES * page;
-    hak_options.large_cache_calm_mb = room / MiB;
-    hak_options.large_cache_mb = room / MiB * LARGE_CALM_SHARE;
+    hak_options.large_cache_calm_mb = 2 * room / MiB;
+    hak_options.large_cache_mb = 2 * room / MiB * LARGE_CALM_SHARE;
     blocks.resize(2 * LARGE_KEPT_ENTRIES);
     for (char *&b : blocks) b = allocate(4096);
     for (char *b : blocks) give(b);

@@ -3,6 +3,7 @@
 #include "hakmem/os_backend/os_backend.h"
 
 struct large *hak_large_chunks[RECORD_CHUNKS];
+uint64_t hak_large_mapped;
 static uint32_t records = 1;  /* numbers given out; 0 is none */
 static uint64_t free_records; /* count of pops << 32 | number on top: the count defeats ABA */
 

@@ -49,9 +49,17 @@ struct large *hak_large_record_take(void);
 void hak_large_record_free(struct large *r);
 /* Sums of bytes by kind. */
 void hak_large_record_sums(uint64_t bytes_of[LARGE_KIND_MASK + 1]);
+/* Their sum, of all kinds, without a walk. Relaxed: it orders nothing. */
+extern uint64_t hak_large_mapped;
 #ifdef __cplusplus
 }
 #endif
+
+/* Whoever has the mapping, and for parts the cache's lock. */
+HAK_INLINE void large_set_bytes(struct large *r, size_t bytes) {
+    fetch_add_relaxed(&hak_large_mapped, (uint64_t)bytes - r->bytes);
+    store_relaxed(&r->bytes, bytes);
+}
 
 /* The record of a number; NULL: there is none. */
 HAK_INLINE struct large *large_record(uint32_t id) {

@@ -112,12 +112,13 @@
 #define STOCK_SLABS 32
 
 /* Resident bytes of empty slabs that the shared pool keeps, the stock's included. Where purged
- * slabs are wanted back it keeps so much more, up to the second number; four times that after each
- * second from BURST_S on in which that goes on, without a pause; and half less of what lies unused
- * from second to second. When no empty slab was wanted for some seconds all that halves each
- * second, down to the last. */
+ * slabs are wanted back it keeps so much more, up to the second number, or to such a share of what
+ * is in use; to four times that number after each second from BURST_S on in which that goes on,
+ * without a pause; and half less of what lies unused from second to second. When no empty slab was
+ * wanted for some seconds all that halves each second, down to the last. */
 #define RESIDENT_FREE_BYTES (8 * MiB)
 #define RESIDENT_EXTRA_BYTES (8 * MiB)
+#define RESIDENT_SHARE 4
 #define RESIDENT_QUIET 2
 #define BURST_S 4
 /* Longer than this without a tick, and what went on before is over. */

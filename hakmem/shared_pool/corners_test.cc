@@ -204,6 +204,45 @@ TEST(PoolCorners, MoreIsKeptWhereChurnGoesOnForSecondsOfWork) {
     in_a_fresh_process([=] { EXPECT_LE(extra_after_churn(64 * REFAULT_MS), 256 * once); });
 }
 
+/* A tick after much was purged, all of which was wanted back. */
+void churn_tick(uint64_t now) {
+    purge_policy *p = &hak_pool.policy;
+    p->purged = p->refaulted = 100 * SLABS_PER_SUPERSLAB;
+    hak_shared_pool_tick(now);
+}
+
+TEST(PoolCorners, AShareOfWhatIsInUseIsKeptAtOnceWhereItIsWantedBack) {
+    in_a_fresh_process([] {
+        size_t base = RESIDENT_FREE_BYTES / SLAB_BYTES, once = RESIDENT_EXTRA_BYTES / SLAB_BYTES;
+        std::vector<slab *> slabs(2 * RESIDENT_SHARE * once);
+        for (slab *&s : slabs) s = hak_shared_pool_take(kSmall, &owner, false);
+        EXPECT_EQ(hak_purge_bound(), base);
+        uint64_t now = clock_ms();
+        churn_tick(now);
+        EXPECT_EQ(hak_purge_bound(), base + 2 * once);
+        /* It goes with what is in use; what stays is what a burst may leave. */
+        for (slab *s : slabs) hak_shared_pool_give_empty(s);
+        EXPECT_LE(stats().resident_free_bytes, RESIDENT_FREE_BYTES + RESIDENT_EXTRA_BYTES);
+        EXPECT_EQ(hak_purge_bound() + hak_stock_count(), base + once);
+    });
+}
+
+TEST(PoolCorners, OfTheShareHalfGoesEachSecondThatItLiesUnused) {
+    in_a_fresh_process([] {
+        size_t once = RESIDENT_EXTRA_BYTES / SLAB_BYTES;
+        std::vector<slab *> slabs(2 * RESIDENT_SHARE * once);
+        for (slab *&s : slabs) s = hak_shared_pool_take(kSmall, &owner, false);
+        uint64_t now = clock_ms();
+        churn_tick(now);
+        ASSERT_EQ(hak_pool.policy.beside, 2 * once);
+        for (int i = 1; i <= 12; i++) {
+            hak_pool.policy.lowest = 3 * once;
+            hak_shared_pool_tick(now + i * REFAULT_MS);
+        }
+        EXPECT_EQ(hak_pool.policy.beside, 0u);
+    });
+}
+
 TEST(PoolCorners, WhatIsExpectedToBeWantedBackIsKept) {
     in_a_fresh_process([] {
         size_t far = SWING_BYTES / SLAB_BYTES;

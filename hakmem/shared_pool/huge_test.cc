@@ -206,6 +206,7 @@ TEST_F(Huge, PartsWaitForTheTickWithinAShareOfWhatIsInUse) {
     constexpr size_t kKept = RESIDENT_FREE_BYTES + RESIDENT_EXTRA_BYTES + RESIDENT_SLACK_BYTES;
     constexpr size_t kParts = kKept / SLAB_BYTES + 64;
     Grow(kHeapSlabs + kHeap);
+    hak_pool.policy.beside = hak_pool.policy.refaulted = 0;
     std::vector<slab *> kept;
     size_t parts = 0;
     for (slab *s : slabs_) {

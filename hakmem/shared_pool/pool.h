@@ -24,6 +24,7 @@ struct purge_policy {
     size_t purged;      /* units purged in this second */
     size_t refaulted;   /* of these: wanted again */
     size_t extra;       /* units that are kept beyond the base, as purged ones were wanted back */
+    size_t beside;      /* the same, where a share of what is in use bounds it */
     bool backed_off;    /* in this second */
     uint64_t busy_ms;   /* that the process worked in seconds, nearly in a row, that were so */
     uint64_t worked_ms; /* clock_worked_ms when the second began */

@@ -76,6 +76,7 @@ static const char DELETE_SIZE[] = "wrong size in operator delete";
 HAK_INLINE void free_unguarded(void *block, uint32_t word) {
     if ((word & (WORD_LARGE | WORD_UNUSED | WORD_CHECKED)) == 0 && word != 0) {
         bool run = (word & WORD_RUN) != 0;
+        if (front_is_cold(word) && hak_front_free_on(block, word)) return;
         if (run && HAK_LIKELY(front_push_medium(block, word))) return;
         bool again = front_make_room(word);
         if (again && HAK_LIKELY(run ? front_push_medium(block, word) : front_push_of(block, word)))

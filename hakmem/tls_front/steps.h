@@ -24,6 +24,9 @@ inline void *allocate(unsigned c) {
 
 inline void give(void *block) {
     if (front_push(block)) return;
+    uint32_t word = registry_word(block);
+    bool cold = word - 1 < WORD_CHECKED - 1 && front_is_cold(word);
+    if (cold && hak_front_free_on(block, word)) return;
     EXPECT_TRUE(front_enter());
     hak_front_free(block, word_class(registry_word(block)));
     front_leave();

@@ -284,15 +284,7 @@ bool hak_slab_has(const struct slab *slab, unsigned w, uint64_t bit) {
 }
 
 enum slab_result hak_slab_give(struct slab *slab, void *block) {
-    unsigned w;
-    uint64_t bit;
-    if (hak_slab_find(slab, block, &w, &bit) != SLAB_OK) return SLAB_INTERIOR;
-    if (hak_slab_has(slab, w, bit)) return SLAB_DOUBLE_FREE;
-    uint64_t *word = free_word(slab, w);
-    store_relaxed(word, load_relaxed(word) | bit);
-    if (w < slab->low) slab->low = (uint8_t)w;
-    store_relaxed(&slab->out, (uint16_t)(slab->out - 1));
-    return SLAB_OK;
+    return slab_give_one(slab_superslab(slab), slab, block);
 }
 
 unsigned hak_slab_count_free(const struct slab *slab) {

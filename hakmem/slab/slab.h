@@ -248,6 +248,23 @@ HAK_INLINE uint64_t *superslab_remote_word(const struct superslab *ss, size_t in
     return (uint64_t *)&ss->bits[w / WORDS_A_LINE][index].remote[w % WORDS_A_LINE];
 }
 
+/* hak_slab_give of a slab of that superslab, where blocks go by one after another. */
+HAK_INLINE enum slab_result slab_give_one(struct superslab *ss, struct slab *slab,
+                                          const void *block) {
+    size_t offset = (size_t)((const char *)block - ss->base) - slab->index * SLAB_BYTES;
+    size_t index = size_class_index(slab->class_index, offset), w = index / 64;
+    size_t bytes = hak_size_class[slab->class_index].block_bytes;
+    if (index >= slab->capacity || index * bytes != offset) return SLAB_INTERIOR;
+    uint64_t bit = (uint64_t)1 << index % 64, *word = superslab_free_word(ss, slab->index, w);
+    uint64_t free = load_relaxed(word);
+    if ((free | load_relaxed(superslab_remote_word(ss, slab->index, w))) & bit)
+        return SLAB_DOUBLE_FREE;
+    store_relaxed(word, free | bit);
+    if (w < slab->low) slab->low = (uint8_t)w;
+    store_relaxed(&slab->out, (uint16_t)(slab->out - 1));
+    return SLAB_OK;
+}
+
 HAK_INLINE char *slab_base(const struct slab *slab) {
     return slab_superslab(slab)->base + (size_t)slab->index * SLAB_BYTES;
 }

@@ -14,21 +14,14 @@ static bool is_in_a_run(const struct heap *heap, unsigned c, const struct list_p
 
 /* False: the slab is another's, or the address or the block's state is for hak_front_free to look
  * at. */
-static bool give_own(struct heap *heap, unsigned c, void *block) {
+static bool give_own(struct heap *heap, void *block) {
     struct superslab *ss = superslab_of(block);
     struct slab *slab = ss == NULL ? NULL : superslab_slab(ss, block);
     if (slab == NULL || load_relaxed(&slab->owner) != &heap->warm.owner) return false;
-    size_t offset = (size_t)((char *)block - ss->base) - slab->index * SLAB_BYTES;
-    size_t index = size_class_index(c, offset), w = index / 64;
-    if (index >= slab->capacity || index * hak_size_class[c].block_bytes != offset) return false;
-    uint64_t bit = (uint64_t)1 << index % 64, *free = superslab_free_word(ss, slab->index, w);
-    uint64_t here = load_relaxed(free) | load_relaxed(superslab_remote_word(ss, slab->index, w));
-    if (HAK_UNLIKELY(here & bit) || (HAK_CHECKS && block_may_be_marked(block))) return false;
-    block_link(block, LIST_END, heap->lists.cookie);
-    store_relaxed(free, load_relaxed(free) | bit);
-    if (w < slab->low) slab->low = (uint8_t)w;
+    if (HAK_CHECKS && block_may_be_marked(block)) return false;
     unsigned out = slab->out;
-    store_relaxed(&slab->out, (uint16_t)(out - 1));
+    if (slab_give_one(ss, slab, block) != SLAB_OK) return false;
+    block_link(block, LIST_END, heap->lists.cookie);
     if (!warm_pool_stays(slab)) hak_warm_pool_given(&heap->warm, slab, out);
     return true;
 }
@@ -41,7 +34,7 @@ bool hak_front_free_on(void *block, uint32_t word) {
     struct list_pair *freed = list_of_word(lists, word);
     if (!is_in_a_run(heap, c, freed)) return false;
     front_enter();
-    bool done = give_own(heap, c, block);
+    bool done = give_own(heap, block);
     if (done) {
         if (freed->room < 0) freed->room++; /* the hot path counted it */
         heap->use[c].rested = 0;

@@ -89,7 +89,9 @@ void *hak_slab_give_list(struct slab *slab, void *head, size_t *count, uint64_t 
                          enum slab_result *result) {
     if (cookie == 0) return give_bits(slab, head, count, cookie, result);
     *result = SLAB_OK;
-    if (slab_has_address(slab, head)) head = slab_give_run(slab, head, count, cookie);
+    if (slab_has_address(slab, head)) {
+        head = slab_give_run(slab, slab_base(slab), head, count, cookie);
+    }
     if (HAK_LIKELY(!slab_has_address(slab, head))) return head;
     hak_slab_settle(slab); /* a block is here twice, or was written to: the bits say which */
     return give_bits(slab, head, count, cookie, result);

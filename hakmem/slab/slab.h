@@ -314,12 +314,13 @@ HAK_INLINE void slab_set_free_list(struct slab *slab, const void *first, unsigne
     store_relaxed(&slab->free_listed, (uint16_t)count);
 }
 
-/* hak_slab_give_list for a list whose first block lies in the slab, where lists go by one after
- * another: up to a block that was written to, or none where the slab would get too many. */
-HAK_INLINE void *slab_give_run(struct slab *slab, void *head, size_t *count, uint64_t cookie) {
-    const char *base = slab_base(slab);
+/* hak_slab_give_list for a list whose first block lies in the slab, which begins at `base`, where
+ * lists go by one after another: up to a block that was written to, or none where the slab would
+ * get too many. */
+HAK_INLINE void *slab_give_run(struct slab *slab, char *base, void *head, size_t *count,
+                               uint64_t cookie) {
     size_t bytes = (size_t)slab->span * SLAB_BYTES;
-    unsigned given = 0, out = slab->out;
+    unsigned given = 0, out = slab->out, listed = slab->free_listed;
     void *block = head, *last = NULL;
     do {
         if (HAK_UNLIKELY(given == out)) return head; /* more than were out */
@@ -329,8 +330,9 @@ HAK_INLINE void *slab_give_run(struct slab *slab, void *head, size_t *count, uin
         given++;
     } while ((size_t)((const char *)block - base) < bytes);
     if (HAK_UNLIKELY(last == NULL)) return block;
-    block_link(last, slab_free_list(slab), cookie);
-    slab_set_free_list(slab, head, slab->free_listed + given);
+    block_link(last, listed == 0 ? LIST_END : base + slab->free_list, cookie);
+    slab->free_list = (uint32_t)((char *)head - base);
+    store_relaxed(&slab->free_listed, (uint16_t)(listed + given));
     store_relaxed(&slab->out, (uint16_t)(out - given));
     *count += given;
     return block;

@@ -1,5 +1,7 @@
 #include "hakmem/tls_front/bin.h"
 
+#include <string.h>
+
 #include "hakmem/base/misuse.h"
 #include "hakmem/shared_pool/shared_pool.h"
 
@@ -27,22 +29,34 @@ static HAK_COLD void not_ours(const void *block, unsigned c) {
     hak_bin_check(SLAB_NOT_OURS, (void *)(uintptr_t)block, c);
 }
 
-/* The slab of a block in a list of class `c`; NULL: the list was written to, as was reported. `ss`:
- * the superslab of the one before it, which must be there still, or NULL; most are of the same. */
-HAK_INLINE struct slab *next_slab(struct superslab **ss, const void *block, unsigned c) {
-    struct superslab *around = *ss;
-    if (around == NULL || (size_t)((const char *)block - around->base) >= SUPERSLAB_BYTES) {
-        *ss = around = superslab_of(block);
-    }
-    struct slab *slab = HAK_UNLIKELY(around == NULL) ? NULL : superslab_slab(around, block);
+/* The slab of a block in a list of class `c`; NULL: the list was written to, as was reported. */
+static struct slab *listed_slab(const void *block, unsigned c) {
+    struct slab *slab = slab_of(block);
     if (HAK_LIKELY(slab != NULL && load_relaxed(&slab->class_index) == c)) return slab;
     not_ours(block, c);
     return NULL;
 }
 
-static struct slab *listed_slab(const void *block, unsigned c) {
-    struct superslab *ss = NULL;
-    return next_slab(&ss, block, c);
+/* This thread's slabs that blocks of a list were found in, by the unit: most that follow lie in the
+ * same few. */
+enum { SEEN = SLABS_PER_SUPERSLAB };
+struct seen {
+    uintptr_t unit[SEEN]; /* 0: none */
+    struct slab *slab[SEEN];
+    char *base[SEEN];
+};
+
+HAK_INLINE uintptr_t unit_of(const void *block) { return (uintptr_t)block >> SLAB_SHIFT; }
+
+static void see(struct seen *seen, const void *block, struct slab *slab) {
+    uintptr_t unit = unit_of(block);
+    seen->unit[unit % SEEN] = unit;
+    seen->slab[unit % SEEN] = slab;
+    seen->base[unit % SEEN] = slab_base(slab);
+}
+
+HAK_INLINE bool is_seen(const struct seen *seen, const void *block) {
+    return seen->unit[unit_of(block) % SEEN] == unit_of(block);
 }
 
 /* The block's link may be followed; false: it was written to, as was reported. */
@@ -71,19 +85,18 @@ static HAK_COLD void *return_faulty(struct heap *heap, struct slab *slab, void *
     return LIST_END;
 }
 
-/* The blocks at the start of the list that are of `slab`, which is this thread's: the pool is told
- * once. `ss`: its superslab, NULL if that may be gone afterwards. */
-HAK_INLINE void *return_own(struct heap *heap, struct slab *slab, void *head, size_t *count,
-                            struct superslab **ss) {
+/* The blocks at the start of the list that are of a slab of this thread's, which was seen. */
+HAK_INLINE void *return_own(struct heap *heap, struct seen *seen, void *head, size_t *count) {
+    size_t at = unit_of(head) % SEEN;
+    struct slab *slab = seen->slab[at];
     unsigned out_before = slab->out;
-    head = slab_give_run(slab, head, count, heap->lists.cookie);
-    if (HAK_UNLIKELY(slab_has_address(slab, head))) head = return_faulty(heap, slab, head, count);
+    void *rest = slab_give_run(slab, seen->base[at], head, count, heap->lists.cookie);
+    if (HAK_UNLIKELY(unit_of(rest) == unit_of(head))) rest = return_faulty(heap, slab, rest, count);
+    if (HAK_LIKELY(warm_pool_stays(slab))) return rest;
     if (is_sparse(slab)) heap->returned.sparse += (size_t)(out_before - slab->out);
-    if (slab->out != out_before && !warm_pool_stays(slab)) {
-        *ss = NULL;
-        hak_warm_pool_given(&heap->warm, slab, out_before);
-    }
-    return head;
+    seen->unit[at] = 0; /* it may end */
+    hak_warm_pool_given(&heap->warm, slab, out_before);
+    return rest;
 }
 
 /* The same for another's slab: one atomic operation for a run of blocks of one word. */
@@ -145,16 +158,19 @@ bool hak_bin_return_one(struct heap *heap, unsigned c, void *block) {
 
 size_t hak_bin_return(struct heap *heap, unsigned c, void *head) {
     size_t count = 0;
-    struct superslab *ss = NULL;
+    struct seen seen;
+    memset(seen.unit, 0, sizeof(seen.unit));
     while (head != LIST_END) {
-        struct slab *slab = next_slab(&ss, head, c);
-        if (HAK_UNLIKELY(slab == NULL)) break;
-        if (HAK_LIKELY(is_own(heap, slab))) {
-            head = return_own(heap, slab, head, &count, &ss);
-        } else {
-            ss = NULL; /* its owner may end it at once */
-            head = return_remote(heap, slab, c, head, &count);
+        if (HAK_UNLIKELY(!is_seen(&seen, head))) {
+            struct slab *slab = listed_slab(head, c);
+            if (HAK_UNLIKELY(slab == NULL)) break;
+            if (!is_own(heap, slab)) {
+                head = return_remote(heap, slab, c, head, &count);
+                continue;
+            }
+            see(&seen, head, slab);
         }
+        head = return_own(heap, &seen, head, &count);
     }
     heap->returned.blocks += count;
     return count * hak_size_class[c].block_bytes;
@@ -181,20 +197,16 @@ struct chain hak_bin_keep_own(struct heap *heap, unsigned c, void *head) {
     struct chain kept = {LIST_END, 0};
     void *last = NULL, *others = LIST_END, *others_last = NULL;
     uint64_t cookie = heap->lists.cookie;
-    struct superslab *ss = NULL;
-    const char *own = NULL; /* the slab of the last one kept: most are of the same */
-    size_t own_bytes = 0;
+    struct seen own;
+    memset(own.unit, 0, sizeof(own.unit));
     bool cut = false; /* `last` is linked to one that is not kept */
     while (head != LIST_END) {
-        bool is_kept = (size_t)((const char *)head - own) < own_bytes;
-        if (!is_kept) {
-            struct slab *slab = next_slab(&ss, head, c);
+        bool is_kept = is_seen(&own, head);
+        if (HAK_UNLIKELY(!is_kept)) {
+            struct slab *slab = listed_slab(head, c);
             if (HAK_UNLIKELY(slab == NULL)) break;
             is_kept = is_own(heap, slab);
-            if (is_kept) {
-                own = slab_base(slab);
-                own_bytes = (size_t)slab->span * SLAB_BYTES;
-            }
+            if (is_kept) see(&own, head, slab);
         }
         if (HAK_UNLIKELY(!is_whole(heap, head, c))) break;
         void *next = block_next(head);

@@ -51,6 +51,9 @@
 #define FRONT_COLD_TURNS 6
 #define FRONT_COLD_FREES 64 /* or so many frees, and then blocks again, between two sweeps */
 #define FRONT_WARM_BYTES (8 * KiB)
+/* Of the first threads, so many, the small classes are warm from the start: what few threads keep
+ * is little, and a program that builds something, takes it down and ends is never warm else. */
+#define FRONT_WARM_THREADS 4
 /* A class whose slabs empty, so many at least, has its lists shortened. */
 #define FRONT_DRAIN_SLABS 4
 /* A class of medium blocks that come and go, or swing between full and empty, has lists of so many

@@ -88,7 +88,7 @@ const struct misuse sizes[] = {
      "pass the size that the block was asked for with"},
     {"free_sized_of_global", of_global, "invalid free: " IN_NONE ADVICE_FOREIGN},
     {"free_sized_of_block_plus_16", inside, "invalid free: " INSIDE("64", THIS, "16") ADVICE_START},
-    {"free_sized_of_freed_block", freed, TWICE_GONE("64")},
+    {"free_sized_of_freed_block", freed, TWICE("64", THIS)},
     {"free_aligned_sized_of_too_much", aligned_size, WRONG("free_aligned_sized", "640")},
     {"free_aligned_sized_with_no_power_of_two", aligned_to_3, WRONG_ALIGNMENT("64")},
     {"free_aligned_sized_with_another_alignment", aligned_to_more, WRONG_ALIGNMENT("48")},
@@ -96,7 +96,7 @@ const struct misuse sizes[] = {
     {"sized_delete_of_too_little", delete_too_small, WRONG("operator delete", "416")},
     {"sized_delete_of_array_of_too_much", delete_array, WRONG("operator delete", "416")},
     {"sized_delete_of_global", delete_of_global, "invalid free: " IN_NONE ADVICE_FOREIGN},
-    {"sized_delete_twice", delete_twice, TWICE_GONE("64")},
+    {"sized_delete_twice", delete_twice, TWICE("64", THIS)},
     {"sized_aligned_delete_of_too_much", delete_aligned, WRONG("operator delete", "640")},
     {0},
 };

@@ -85,13 +85,31 @@ static HAK_COLD void *return_faulty(struct heap *heap, struct slab *slab, void *
     return LIST_END;
 }
 
+/* A block that stands alone becomes a bit: in the slab's list it would be looked at once more, when
+ * it is no more in the cache, before the slab may end or change hands. */
+HAK_INLINE void *return_alone(struct slab *slab, void *block, size_t *count) {
+    enum slab_result result = slab_give_one(slab_superslab(slab), slab, block);
+    if (HAK_UNLIKELY(result != SLAB_OK)) {
+        hak_bin_check(result, block, slab->class_index);
+        return LIST_END;
+    }
+    ++*count;
+    return block_next(block);
+}
+
 /* The blocks at the start of the list that are of a slab of this thread's, which was seen. */
 HAK_INLINE void *return_own(struct heap *heap, struct seen *seen, void *head, size_t *count) {
-    size_t at = unit_of(head) % SEEN;
+    uintptr_t unit = unit_of(head), at = unit % SEEN;
     struct slab *slab = seen->slab[at];
+    uint64_t cookie = heap->lists.cookie;
     unsigned out_before = slab->out;
-    void *rest = slab_give_run(slab, seen->base[at], head, count, heap->lists.cookie);
-    if (HAK_UNLIKELY(unit_of(rest) == unit_of(head))) rest = return_faulty(heap, slab, rest, count);
+    void *rest;
+    if (unit_of(block_next(head)) != unit && (!HAK_CHECKS || block_is_marked(head, cookie))) {
+        rest = return_alone(slab, head, count);
+    } else {
+        rest = slab_give_run(slab, seen->base[at], head, count, cookie);
+        if (HAK_UNLIKELY(unit_of(rest) == unit)) rest = return_faulty(heap, slab, rest, count);
+    }
     if (HAK_LIKELY(warm_pool_stays(slab))) return rest;
     if (is_sparse(slab)) heap->returned.sparse += (size_t)(out_before - slab->out);
     seen->unit[at] = 0; /* it may end */

@@ -212,13 +212,15 @@ void hak_caps_leave(struct heap *heap, uint64_t now) {
     }
 }
 
-void hak_caps_inherit(struct heap *heap, uint64_t now) {
+void hak_caps_inherit(struct heap *heap, uint64_t now, bool few) {
+    bool follows = now - heap->caps.ended_ms < FRONT_REST_MS;
     heap->caps.began_ms = now;
-    if (now - heap->caps.ended_ms >= FRONT_REST_MS) return;
     for (unsigned c = 0; c < CLASSES; c++) {
-        heap->use[c].cold = FRONT_COLD_TURNS - heap->caps.left[c];
+        struct list_use *use = &heap->use[c];
+        if (follows) use->cold = FRONT_COLD_TURNS - heap->caps.left[c];
+        if (few && c < SMALL_CLASSES) use->cold = 0;
     }
-    heap->caps.ended_ms = 0;
+    if (follows) heap->caps.ended_ms = 0;
 }
 
 /* Changes with every malloc and free of the class. */

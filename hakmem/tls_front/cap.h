@@ -20,8 +20,9 @@ void hak_caps_init(struct heap *heap);
 /* A thread takes a heap over; `now`: clock_ms. Within FRONT_REST_MS of a brief life the classes
  * that were used there are as warm as if the thread were the same: threads that do the same work
  * one after another need not warm up each. Classes of medium blocks only if they were warm: what a
- * few turns of each life take ahead would cost more pages than it saves calls. */
-void hak_caps_inherit(struct heap *heap, uint64_t now);
+ * few turns of each life take ahead would cost more pages than it saves calls. `few`: it is one of
+ * the first FRONT_WARM_THREADS, whose small classes are warm from the start. */
+void hak_caps_inherit(struct heap *heap, uint64_t now, bool few);
 /* Its life lasted less than FRONT_BRIEF_MS: it did not sleep. */
 bool hak_caps_were_brief(const struct heap *heap, uint64_t now);
 /* The thread ends, after a brief life. */

@@ -30,6 +30,7 @@ class Caps : public testing::Test {
     template <typename Body> static void in_a_thread(Body body) {
         std::thread([&] {
             ASSERT_TRUE(hak_front_start());
+            hak_caps_forget(hak_front.heap);
             body(hak_front.heap);
             hak_caps_forget(hak_front.heap);
             EXPECT_EQ(hak_front.heap->caps.bytes, 0u);
@@ -239,7 +240,7 @@ void end_warm(heap *heap) {
 TEST_F(Caps, WhatWasWarmIsSoForTheNextThread) {
     in_a_thread([](heap *heap) {
         end_warm(heap);
-        hak_caps_inherit(heap, 5'000 + FRONT_REST_MS - 1);
+        hak_caps_inherit(heap, 5'000 + FRONT_REST_MS - 1, false);
         EXPECT_EQ(heap->use[3].cold, 0);
         EXPECT_EQ(heap->use[4].cold, FRONT_COLD_TURNS - 2) << "it goes on from there";
         EXPECT_EQ(heap->use[5].cold, FRONT_COLD_TURNS);
@@ -249,14 +250,25 @@ TEST_F(Caps, WhatWasWarmIsSoForTheNextThread) {
         cap_called(heap, 3);
         EXPECT_EQ(heap->lists.of[3].cap, 1);
         hak_caps_forget(heap);
-        hak_caps_inherit(heap, 5'000);
+        hak_caps_inherit(heap, 5'000, false);
         EXPECT_GT(heap->use[3].cold, 0) << "for that one only";
+    });
+}
+
+TEST_F(Caps, SmallClassesOfTheFirstThreadsAreWarm) {
+    in_a_thread([](heap *heap) {
+        hak_caps_inherit(heap, 5'000, true);
+        for (unsigned c = 0; c < CLASSES; c++) {
+            EXPECT_EQ(heap->use[c].cold == 0, c < SMALL_CLASSES) << c;
+            EXPECT_EQ(heap->lists.of[c].cap, 0) << "and hold nothing";
+        }
+        EXPECT_GT(heap->use[SMALL_CLASSES].cold, 0);
     });
 }
 
 TEST_F(Caps, ALifeIsBriefForAnEighthOfASecond) {
     in_a_thread([](heap *heap) {
-        hak_caps_inherit(heap, 5'000);
+        hak_caps_inherit(heap, 5'000, false);
         EXPECT_TRUE(hak_caps_were_brief(heap, 5'000 + FRONT_BRIEF_MS - 1));
         EXPECT_FALSE(hak_caps_were_brief(heap, 5'000 + FRONT_BRIEF_MS));
     });
@@ -265,7 +277,7 @@ TEST_F(Caps, ALifeIsBriefForAnEighthOfASecond) {
 TEST_F(Caps, WhatWasWarmLongAgoIsColdAgain) {
     in_a_thread([](heap *heap) {
         end_warm(heap);
-        hak_caps_inherit(heap, 5'000 + FRONT_REST_MS);
+        hak_caps_inherit(heap, 5'000 + FRONT_REST_MS, false);
         EXPECT_GT(heap->use[3].cold, 0);
     });
 }
@@ -273,13 +285,13 @@ TEST_F(Caps, WhatWasWarmLongAgoIsColdAgain) {
 TEST_F(Caps, WhatTheNextThreadDoesNotUseCools) {
     in_a_thread([](heap *heap) {
         end_warm(heap);
-        hak_caps_inherit(heap, 5'000);
+        hak_caps_inherit(heap, 5'000, false);
         hak_caps_leave(heap, 5'000);
         hak_caps_forget(heap);
-        hak_caps_inherit(heap, 5'000);
+        hak_caps_inherit(heap, 5'000, false);
         EXPECT_GT(heap->use[3].cold, 0) << "it was not passed on unused";
         end_warm(heap);
-        hak_caps_inherit(heap, 5'000);
+        hak_caps_inherit(heap, 5'000, false);
         EXPECT_FALSE(hak_cap_rests(heap, 3));
         EXPECT_GT(heap->use[3].cold, 0) << "a sweep came by";
     });

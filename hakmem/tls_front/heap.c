@@ -85,7 +85,7 @@ bool hak_front_start(void) {
         if (heap != NULL) {
             hak_heap_set_thread(heap);
             heap->in_use = true;
-            hak_caps_inherit(heap, clock_ms());
+            hak_caps_inherit(heap, clock_ms(), hak_heaps.live <= FRONT_WARM_THREADS);
             door_enter(&heap->door);
             heap->lists.end = (LISTS + 1) << WORD_SCALE;
             heap->lists.cookie = heap->warm.owner.cookie = hak_heaps.cookie;

@@ -69,6 +69,59 @@ TEST(TlsFrontMisuse, FindsADoubleFreeOfABlockThatIsBackInItsSlab) {
         give(a);
         (void)kept;
     });
+    expect_end("^hakmem: double free: ", [] {
+        void *a = allocate(kClass), *kept = allocate(kClass);
+        block_link(a, LIST_END, hak_front.heap->lists.cookie);
+        EXPECT_EQ(hak_slab_give(hak_slab_of(a), a), SLAB_OK);
+        *block_cookie(a) ^= 1; /* its bit tells */
+        give(a);
+        (void)kept;
+        _exit(0);
+    });
+}
+
+TEST(TlsFrontMisuse, FindsADoubleFreeOfABlockInAListWhoseLinkWasWrittenTo) {
+    expect_end("^hakmem: double free: ", [] {
+        void *a = allocate(kClass), *b = allocate(kClass);
+        give(b);
+        give(a); /* linked to the other */
+        *static_cast<int *>(a) = 1;
+        give(a);
+        _exit(0);
+    });
+    expect_end("^hakmem: double free: ", [] {
+        void *a = allocate(kClass);
+        flush();
+        warm_up(kClass);
+        while (front_pop(kClass << CLASS_SCALE) != nullptr) {
+        }
+        give(a); /* the only one */
+        *static_cast<int *>(a) = 1;
+        give(a);
+        _exit(0);
+    });
+}
+
+TEST(TlsFrontMisuse, ABlockWhoseBytesLookLikeAMarkIsFreed) {
+    in_a_thread([] {
+        warm_up(kClass);
+        void *a = allocate(kClass), *medium = allocate(40);
+        int foreign = 0;
+        for (const void *next : {static_cast<const void *>(medium), /* of another class */
+                                 static_cast<const void *>(&foreign)}) {
+            *block_cookie(a) = block_mark(a, next, hak_front.heap->lists.cookie);
+            EXPECT_TRUE(block_may_be_marked(a));
+            give(a);
+            EXPECT_EQ(allocate(kClass), a);
+        }
+        *block_cookie(a) = uint64_t{MARK_BYTE} << 56 | 1;
+        give(a);
+        EXPECT_EQ(allocate(kClass), a);
+        give(a);
+        give(medium);
+        flush();
+    });
+    EXPECT_EQ(bytes_out(), 0u);
 }
 
 /* A free block in `give` is written to by `damage`, and must not be followed, given or returned. */
@@ -150,6 +203,7 @@ template <typename Body> void with_anothers_block(Body body) {
     std::atomic<void *> theirs{nullptr};
     std::thread other([&] {
         hak_front_start();
+        allocate(kClass); /* the slab's first stays with them */
         theirs = allocate(kClass);
         for (;;) pause();
     });

@@ -3,10 +3,14 @@
 #define HAKMEM_TLS_FRONT_STEPS_H_
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <cstdio>
+#include <future>
 #include <thread>
 #include <vector>
 
+#include "hakmem/base/misuse.h"
 #include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/tls_front/cap.h"
 #include "hakmem/tls_front/tls_front.h"
@@ -69,6 +73,40 @@ inline bool start_cold() {
     return true;
 }
 
+/* Threads with a front, as many as find their small classes warm: while they live, no other
+ * does. */
+class FirstThreads {
+  public:
+    FirstThreads() {
+        for (int i = 0; i < FRONT_WARM_THREADS; i++) {
+            std::promise<void> has_front;
+            std::future<void> ready = has_front.get_future();
+            ends_.emplace_back();
+            std::future<void> ended = ends_.back().get_future();
+            threads_.emplace_back([&has_front, ended = std::move(ended)] {
+                EXPECT_TRUE(hak_front_start());
+                has_front.set_value();
+                ended.wait();
+                hak_front_end();
+            });
+            ready.wait();
+        }
+    }
+    ~FirstThreads() {
+        while (!threads_.empty()) EndOne();
+    }
+    void EndOne() {
+        ends_.back().set_value();
+        threads_.back().join();
+        ends_.pop_back();
+        threads_.pop_back();
+    }
+
+  private:
+    std::vector<std::promise<void>> ends_;
+    std::vector<std::thread> threads_;
+};
+
 /* Each test runs in a thread of its own, which has a front from start to end. */
 template <typename Body> inline void in_a_thread(Body body) {
     std::thread([&] {
@@ -76,6 +114,24 @@ template <typename Body> inline void in_a_thread(Body body) {
         body();
         hak_front_end();
     }).join();
+}
+
+/* A process that goes on after a misuse, which it reports as `line`. */
+template <typename Body> inline void expect_report(const char *line, Body body) {
+    testing::FLAGS_gtest_death_test_style = "threadsafe";
+    EXPECT_EXIT(
+        {
+            hak_misuse_set_policy(nullptr, true, false);
+            hak_front_start();
+            body(hak_front.heap);
+            const auto *result = testing::UnitTest::GetInstance()->current_test_info()->result();
+            for (int i = 0; i < result->total_part_count(); i++) {
+                std::fprintf(stderr, "line %d: %s\n", result->GetTestPartResult(i).line_number(),
+                             result->GetTestPartResult(i).message());
+            }
+            _exit(testing::Test::HasFailure() ? 1 : 0);
+        },
+        testing::ExitedWithCode(0), line);
 }
 
 #endif

@@ -253,7 +253,22 @@ static void free_cold(struct heap *heap, void *block, unsigned c) {
     if (heap->use[c].frees < FRONT_COLD_FREES) heap->use[c].frees++;
 }
 
-/* In a list, or in its slab. The mark tells, or the slab's bits where the link was written to. */
+/* The second word is the mark of a free block whose link was written to since: less cookie and
+ * address it names what the link did. What a program writes there does not: it knows no cookie. */
+static bool was_linked(const struct heap *heap, const void *block, const struct slab *slab) {
+    uint64_t sum = block_read_mark(block) - heap->lists.cookie;
+    const void *next = (const void *)(uintptr_t)(sum - (uintptr_t)block);
+    const struct slab *of_next = hak_slab_of(next);
+    unsigned w;
+    uint64_t bit;
+    if (next == LIST_END) return true;
+    return of_next != NULL &&
+           load_relaxed(&of_next->class_index) == load_relaxed(&slab->class_index) &&
+           hak_slab_find(of_next, next, &w, &bit) == SLAB_OK;
+}
+
+/* In a list, or in its slab. The mark tells, or the slab's bits, or what is left of the mark where
+ * the link was written to. */
 static bool is_free(const struct heap *heap, const void *block) {
     if (!HAK_CHECKS || HAK_LIKELY(!block_may_be_marked(block))) return false;
     if (block_is_marked(block, heap->lists.cookie)) return true;
@@ -261,7 +276,7 @@ static bool is_free(const struct heap *heap, const void *block) {
     unsigned w;
     uint64_t bit;
     return slab != NULL && hak_slab_find(slab, block, &w, &bit) == SLAB_OK &&
-           hak_slab_has(slab, w, bit);
+           (hak_slab_has(slab, w, bit) || was_linked(heap, block, slab));
 }
 
 void hak_front_free(void *block, unsigned c) {

@@ -272,7 +272,32 @@ TEST(TlsFront, AColdClassGivesAnothersBlockBackAtOnce) {
     EXPECT_EQ(bytes_out(), 0u);
 }
 
+TEST(TlsFront, TheFirstThreadsFindSmallClassesWarm) {
+    FirstThreads all_but_one;
+    auto warm_classes = [] {
+        int warm = -1;
+        std::thread([&] {
+            ASSERT_TRUE(hak_front_start());
+            hak_caps_forget(hak_front.heap); /* what its last thread left */
+            hak_front_end();
+        }).join();
+        std::thread([&] {
+            ASSERT_TRUE(hak_front_start());
+            warm = 0;
+            for (unsigned c = 0; c < CLASSES; c++) warm += hak_front.heap->use[c].cold == 0;
+            EXPECT_EQ(front_bytes(), 0u);
+            hak_front_end();
+        }).join();
+        return warm;
+    };
+    EXPECT_EQ(warm_classes(), 0);
+    all_but_one.EndOne();
+    EXPECT_EQ(warm_classes(), static_cast<int>(SMALL_CLASSES));
+    EXPECT_EQ(bytes_out(), 0u);
+}
+
 TEST(TlsFront, AThreadFindsWarmWhatTheOneBeforeItUsed) {
+    FirstThreads first;
     in_a_thread([] { warm_up(kClass); });
     std::thread([] {
         ASSERT_TRUE(hak_front_start());
@@ -282,10 +307,16 @@ TEST(TlsFront, AThreadFindsWarmWhatTheOneBeforeItUsed) {
         EXPECT_EQ(front_bytes(), 0u);
         hak_front_end();
     }).join();
+    in_a_thread([] {
+        ASSERT_TRUE(front_enter());
+        hak_front_drain_transfer();
+        front_leave();
+    });
     EXPECT_EQ(bytes_out(), 0u);
 }
 
 TEST(TlsFront, AThreadThatSleptLeavesNothing) {
+    FirstThreads first;
     in_a_thread([] {
         in_a_thread([] {
             warm_up(kClass);

@@ -104,7 +104,7 @@ def read_list(path):
         elif line[0] in " -+" and not is_common:
             bugs[-1].hunk.append(line)
         elif word == "file" and is_common:
-            file = rest
+            file, tests = rest, []
         elif word == "tests" and is_common:
             tests = rest.split()
         elif word == "bug" and is_common:

@@ -90,6 +90,13 @@ class Reading(unittest.TestCase):
         self.assertEqual((second.kind, second.tests), ("wrong count", ["tsan://a:c_test(C.*)"]))
         self.assertEqual(second.planted(HEAP), HEAP.replace("    count++;\n", ""))
 
+    def test_another_file_needs_tests_of_its_own(self):
+        more = "\nfile list.c\n\nbug list_is_lost\nkind lost block\n-    push(list);\n"
+        with self.assertRaisesRegex(plant_bugs.ListError, "list_is_lost: no tests"):
+            bugs_of(LIST + more)
+        bug = bugs_of(LIST + more.replace("list.c", "list.c\ntests //a:list_test"))[2]
+        self.assertEqual((bug.file, bug.tests), ("list.c", ["//a:list_test"]))
+
     def test_a_label_may_have_a_configuration_and_arguments(self):
         self.assertEqual(plant_bugs.parts_of("//a:b"), ("", "//a:b", []))
         self.assertEqual(plant_bugs.parts_of("tsan://a:b"), ("tsan", "//a:b", []))

@@ -73,11 +73,18 @@ HAK_NOINLINE void hak_raw_free(void *block, uint32_t word) {
 
 static const char DELETE_SIZE[] = "wrong size in operator delete";
 
-HAK_INLINE void free_unguarded(void *block, uint32_t word) {
+/* The commonest reason why free leaves the hot path, a slab of more than one unit: nothing else is
+ * looked at, and no register saved. False in guarded modes: there are no lists. */
+HAK_INLINE bool push_medium(void *block, uint32_t word) {
+    const uint32_t not_plain = WORD_LARGE | WORD_UNUSED | WORD_CHECKED;
+    return (word & (not_plain | WORD_RUN)) == WORD_RUN && front_push_medium(block, word);
+}
+
+/* What the lists did not take. */
+static void free_unguarded(void *block, uint32_t word) {
     if ((word & (WORD_LARGE | WORD_UNUSED | WORD_CHECKED)) == 0 && word != 0) {
-        bool run = (word & WORD_RUN) != 0;
         if (front_is_cold(word) && hak_front_free_on(block, word)) return;
-        if (run && HAK_LIKELY(front_push_medium(block, word))) return;
+        bool run = (word & WORD_RUN) != 0;
         bool again = front_make_room(word);
         if (again && HAK_LIKELY(run ? front_push_medium(block, word) : front_push_of(block, word)))
             return;
@@ -89,7 +96,7 @@ HAK_INLINE void free_unguarded(void *block, uint32_t word) {
     }
 }
 
-void hak_free_slow(void *block, uint32_t word) {
+static HAK_NOINLINE void free_refused(void *block, uint32_t word) {
     if (HAK_LIKELY(!guard_is_on())) {
         free_unguarded(block, word);
     } else if (watch_may_be_on()) {
@@ -99,7 +106,12 @@ void hak_free_slow(void *block, uint32_t word) {
     }
 }
 
-void hak_delete_slow(void *block, uint32_t word, enum block_kind kind, size_t size) {
+void hak_free_slow(void *block, uint32_t word) {
+    if (!push_medium(block, word)) free_refused(block, word);
+}
+
+static HAK_NOINLINE void delete_refused(void *block, uint32_t word, enum block_kind kind,
+                                        size_t size) {
     if (HAK_LIKELY(!guard_is_on())) {
         free_unguarded(block, word);
     } else if (watch_may_be_on()) {
@@ -109,6 +121,10 @@ void hak_delete_slow(void *block, uint32_t word, enum block_kind kind, size_t si
     } else {
         hak_guarded_free_sized(block, size, kind, DELETE_SIZE);
     }
+}
+
+void hak_delete_slow(void *block, uint32_t word, enum block_kind kind, size_t size) {
+    if (!push_medium(block, word)) delete_refused(block, word, kind, size);
 }
 
 void hak_free(void *block) { hot_free(block); }

@@ -41,6 +41,20 @@ TEST_F(Marks, AreLookedAtAlsoAfterAFork) {
     }
 }
 
+TEST_F(Marks, OfBlocksThatWereTakenOneByOneAreLookedAt) {
+    slab *s = carve();
+    std::vector<void *> blocks;
+    for (int i = 0; i < 3; i++) blocks.push_back(take(s, 1)[0]);
+    EXPECT_EQ(s->high, 3);
+    give(s, blocks[2]);
+    *static_cast<int *>(blocks[2]) ^= 1;
+    EXPECT_DEATH(take(s, 1), "^hakmem: corrupted free block: ");
+    *static_cast<int *>(blocks[2]) ^= 1;
+    give(s, blocks[0]);
+    give(s, blocks[1]);
+    hak_slab_uncarve(s);
+}
+
 TEST_F(Marks, OfASlabThatAForkFoundAreNotLookedAt) {
     slab *s = carve();
     std::vector<void *> blocks = take(s, 3);

@@ -175,7 +175,41 @@ static void *link_word(void *first, size_t bytes, uint64_t cookie) {
     return last;
 }
 
+/* Blocks below were out once, and came back with their marks. */
+static unsigned marked_end(const struct slab *slab, uint64_t cookie) {
+    return HAK_CHECKS && cookie != 0 && slab->epoch == epoch && !slab->checked ? slab->high : 0;
+}
+
+/* hak_slab_take of one block by bits: all that a cold class wants. NULL: there is none, or the first
+ * one was written to, which is for hak_slab_take to report. */
+static void *take_one(struct slab *slab, uint64_t cookie) {
+    struct superslab *ss = slab_superslab(slab);
+    size_t w = slab->low, words = words_of(slab);
+    uint64_t *bits = superslab_free_word(ss, slab->index, w), word;
+    while ((word = load_relaxed(bits)) == 0) {
+        if (++w == words) return NULL;
+        bits = superslab_free_word(ss, slab->index, w);
+    }
+    unsigned i = (unsigned)w * 64 + (unsigned)__builtin_ctzll(word);
+    size_t bytes = hak_size_class[slab->class_index].block_bytes;
+    void *block = ss->base + slab->index * SLAB_BYTES + i * bytes;
+    if (HAK_UNLIKELY(i < marked_end(slab, cookie) && !block_is_marked(block, cookie))) return NULL;
+    store_relaxed(bits, word & (word - 1));
+    block_link(block, LIST_END, cookie);
+    if (i >= slab->high) slab->high = (uint16_t)(i + 1);
+    slab->low = (uint8_t)w;
+    store_relaxed(&slab->out, (uint16_t)(slab->out + 1));
+    return block;
+}
+
 unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t cookie) {
+    if (want == 1 && slab->free_listed == 0) {
+        void *block = take_one(slab, cookie);
+        if (HAK_LIKELY(block != NULL)) {
+            *head = block;
+            return 1;
+        }
+    }
     char *base = slab_base(slab);
     size_t bytes = hak_size_class[slab->class_index].block_bytes;
     void *listed = LIST_END;
@@ -183,9 +217,7 @@ unsigned hak_slab_take(struct slab *slab, unsigned want, void **head, uint64_t c
     unsigned words = words_of(slab), listed_count = taken, dropped = 0, w = slab->low, last = 0;
     *head = listed;
     if (taken >= want) return taken;
-    /* What was out once came back with its mark. */
-    unsigned marked =
-        HAK_CHECKS && cookie != 0 && slab->epoch == epoch && !slab->checked ? slab->high : 0;
+    unsigned marked = marked_end(slab, cookie);
     void *before = NULL;
     for (; w < words && taken < want; w++) {
         uint64_t word = load_relaxed(free_word(slab, w));

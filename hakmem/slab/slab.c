@@ -180,7 +180,7 @@ static unsigned marked_end(const struct slab *slab, uint64_t cookie) {
     return HAK_CHECKS && cookie != 0 && slab->epoch == epoch && !slab->checked ? slab->high : 0;
 }
 
-/* hak_slab_take of one block by bits: all that a cold class wants. NULL: there is none, or the first
+/* hak_slab_take of one block by bits: what a cold class wants. NULL: there is none, or the first
  * one was written to, which is for hak_slab_take to report. */
 static void *take_one(struct slab *slab, uint64_t cookie) {
     struct superslab *ss = slab_superslab(slab);

@@ -104,6 +104,39 @@ TEST(Bin, OfAnothersBlocksStopWhereTheyAreBroken) {
     });
 }
 
+/* What malloc takes after `block` was freed to an empty list: the block itself, if that stayed. */
+void *take_after(void *block) {
+    while (front_pop(kTiny << CLASS_SCALE) != nullptr) {
+    }
+    give(block);
+    return allocate(kTiny);
+}
+
+TEST(Bin, OfListsThatAreOwnForLongOneInAFewIsLookedAt) {
+    expect_report("^$", [](heap *heap) {
+        void *theirs = anothers_blocks(kTiny)[0];
+        warm_up(kTiny);
+        void *own = take_after(allocate(kTiny));
+        heap->own_lists[kTiny] = 0;
+        for (int round = 0; round < 3; round++) {
+            int lists = round == 0 ? FRONT_OWN_LISTS : 1;
+            for (int i = 0; i < lists; i++) EXPECT_EQ(take_after(own), own);
+            EXPECT_EQ(heap->own_lists[kTiny], FRONT_OWN_LISTS);
+            for (int i = 0; i < FRONT_OWN_SKIPPED; i++) EXPECT_EQ(take_after(theirs), theirs);
+        }
+        EXPECT_NE(take_after(theirs), theirs) << "it went home";
+        EXPECT_EQ(heap->own_lists[kTiny], 0);
+        EXPECT_EQ(take_after(own), own);
+        EXPECT_EQ(heap->own_lists[kTiny], 1);
+        hak_front_end();
+        std::thread([=] {
+            ASSERT_TRUE(hak_front_start());
+            EXPECT_EQ(hak_front.heap, heap);
+            EXPECT_EQ(heap->own_lists[kTiny], 0) << "of another thread";
+        }).join();
+    });
+}
+
 TEST(Bin, AnothersBlocksGoBackWordByWord) {
     expect_report("^$", [](heap *heap) {
         static std::vector<void *> blocks;

@@ -85,6 +85,7 @@ bool hak_front_start(void) {
         if (heap != NULL) {
             hak_heap_set_thread(heap);
             heap->in_use = true;
+            memset(heap->own_lists, 0, sizeof(heap->own_lists));
             hak_caps_inherit(heap, clock_ms(), hak_heaps.live <= FRONT_WARM_THREADS);
             door_enter(&heap->door);
             heap->lists.end = (LISTS + 1) << WORD_SCALE;

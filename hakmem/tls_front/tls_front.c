@@ -113,11 +113,28 @@ static void *pop(struct heap *heap, unsigned c) {
     return block;
 }
 
+/* What is this thread's of the list. While lists hold nothing else, one in FRONT_OWN_SKIPPED + 1 is
+ * looked at. */
+static struct chain sort(struct heap *heap, unsigned c, struct chain chain) {
+    uint8_t *own = &heap->own_lists[c];
+    if (*own >= FRONT_OWN_LISTS && *own < FRONT_OWN_LISTS + FRONT_OWN_SKIPPED) {
+        ++*own;
+        return chain;
+    }
+    struct chain kept = hak_bin_keep_own(heap, c, chain.head);
+    if (kept.count != chain.count) {
+        *own = 0;
+    } else {
+        *own = *own < FRONT_OWN_LISTS ? (uint8_t)(*own + 1) : FRONT_OWN_LISTS;
+    }
+    return kept;
+}
+
 /* Of a class whose blocks share lines: what was freed is loaded, as far as this thread may take
  * it. */
 static void load_sorted(struct heap *heap, unsigned c) {
     struct chain chain = unload(heap, CLASSES + c);
-    if (hak_front_threads() > 1) chain = hak_bin_keep_own(heap, c, chain.head);
+    if (hak_front_threads() > 1) chain = sort(heap, c, chain);
     load(heap, c, chain);
 }
 

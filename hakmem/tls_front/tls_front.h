@@ -100,6 +100,8 @@ struct heap {
     struct list_use use[LISTS];
     struct warm_pool warm;
     uint64_t refills;
+    uint8_t
+        own_lists[LINE_CLASSES]; /* in a row without another thread's block, then skipped ones */
     uint64_t random; /* where its blocks come from, random_next's state; 0: lowest first */
     struct {
         size_t blocks; /* that went back to slabs since this was set to 0 */

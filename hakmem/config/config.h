@@ -54,8 +54,8 @@
 /* Of the first threads, so many, the small classes are warm from the start: what few threads keep
  * is little, and a program that builds something, takes it down and ends is never warm else. */
 #define FRONT_WARM_THREADS 4
-/* Lists of blocks that share lines are sorted by whose they are, where there are other threads. After
- * so many in a row without another's block, so many are not. */
+/* Lists of blocks that share lines are sorted by whose they are, where there are other threads.
+ * After so many in a row without another's block, so many are not. */
 #define FRONT_OWN_LISTS 4
 #define FRONT_OWN_SKIPPED 7
 /* A class whose slabs empty, so many at least, has its lists shortened. */

@@ -353,6 +353,31 @@ TEST(TlsFront, AThreadLeavesShortListsToTheNext) {
     EXPECT_EQ(bytes_out(), 0u);
 }
 
+TEST(TlsFront, WhatTransitDoesNotTakeAtAThreadsEndGoesBack) {
+    in_a_thread([] {
+        in_a_thread([] {
+            warm_up(kClass);
+            std::vector<void *> blocks;
+            for (int i = 0; i < 1000; i++) blocks.push_back(allocate(kClass));
+            bool has_room = true;
+            for (void *block : blocks) {
+                block_link(block, LIST_END, hak_front.heap->lists.cookie);
+                has_room = has_room && hak_transfer_push(kClass, {block, 1});
+                if (has_room) continue;
+                block_write_mark(block, 0);
+                give(block);
+            }
+            EXPECT_FALSE(has_room);
+            EXPECT_GT(front_bytes(), 0u);
+        });
+        ASSERT_TRUE(front_enter());
+        hak_front_drain_transfer();
+        front_leave();
+    });
+    EXPECT_EQ(hak_transfer_bytes(), 0u);
+    EXPECT_EQ(bytes_out(), 0u);
+}
+
 TEST(TlsFront, AFreeAsideTakesNoList) {
     in_a_thread([] {
         void *a = allocate(kClass);

@@ -63,11 +63,12 @@ static void after_thousands(void) { after_others(THOUSANDS, SMALL); }
 static void after_other_medium(void) { after_others(OTHERS, MEDIUM); }
 static void after_other_large(void) { after_others(20, LARGE); }
 
-/* The first free finds a class that keeps nothing; later ones keep the block in a list. */
+/* The first free leads back to the slab; later ones keep blocks in a list. */
 static void after_the_class_warmed(void) {
     block = malloc(SMALL);
     hidden = malloc(SMALL); /* keeps the slab in use */
     free_hidden(block);
+    malloc_trim(0);
     for (int i = 0; i < 1000; i++) {
         void *volatile three[3] = {malloc(SMALL), malloc(SMALL), malloc(SMALL)};
         for (int k = 0; k < 3; k++) free_hidden(three[k]);

@@ -5,7 +5,8 @@
  *      cold --FRONT_COLD_TURNS turns--> 1, 2, 4 ... warm --swing, flow--> doubles to the bound
  *        ^------------------ unchanged in FRONT_REST_SWEEPS sweeps -------------'
  *
- * So a thread that touches each size once and goes idle keeps nothing, without a call. Slow
+ * So a thread that touches each size once and goes idle keeps nothing, without a call; of the first
+ * FRONT_WARM_THREADS, who begin with small classes warm, a little. Slow
  * calls are counted, and sweeps compare what they see of the lists. Internal to the layer. */
 #ifndef HAKMEM_TLS_FRONT_CAP_H_
 #define HAKMEM_TLS_FRONT_CAP_H_

@@ -16,7 +16,7 @@
  * A block goes to the list of whoever frees it, whoever owns its slab; what a thread frees beyond
  * its need is handed over whole. Blocks that share a cache line (LINE_BYTES) are the exception:
  * free puts them into a list of their own, and they are sorted before they are loaded, so that two
- * threads do not write one line.
+ * threads do not write one line; now and then only, while its lists hold a thread's own alone.
  *
  * The hot path is not guarded against signal handlers; in signals mode it finds no lists. Every
  * slow path is guarded (front_enter): a handler that comes in between finds no lists, and is served

@@ -30,10 +30,11 @@ static struct {
 
 static struct kept *const kept = &hak_large_kept;
 
+static struct large *of_listed(struct list *l) { return list_entry(l, struct large, listed); }
+
 static void acquire(void) {
     lock_acquire(&cache.lock);
-    if (HAK_LIKELY(kept->list.next != NULL)) return;
-    list_init(&kept->list);
+    if (HAK_LIKELY(cache.parked.next != NULL)) return;
     list_init(&cache.parked);
     for (unsigned i = 0; i < LARGE_SIZES; i++) list_init(&cache.parked_of[i]);
 }
@@ -117,24 +118,24 @@ static size_t evict(struct large *r, struct list *out) {
     return 0;
 }
 
-/* Evicts what was freed longest ago until no more is free, and kept, than that. False: the rest was
- * freed just now. What others take and free meanwhile is seen by the next free. */
-static bool keep_at_most(uint64_t bytes, uint32_t entries, struct list *out) {
-    uint64_t free = hak_large_kept_free_bytes();
+/* Evicts what was freed longest ago until no more is free, of `*free` bytes, and kept, than that.
+ * False: the rest was freed just now. What others take and free meanwhile is seen by the next
+ * free. */
+static bool keep_at_most(uint64_t bytes, uint32_t entries, uint64_t *free, struct list *out) {
     for (unsigned n = 0; n <= LARGE_KEPT_ENTRIES; n++) {
-        bool fits_in = free <= bytes;
+        bool fits_in = *free <= bytes;
         if (fits_in && kept->count <= entries) return true;
         struct large *oldest = hak_large_kept_oldest(!fits_in);
         if (oldest == NULL) return false;
         size_t gone = evict(oldest, out);
-        free -= gone < free ? gone : free;
+        *free -= gone < *free ? gone : *free;
     }
     return false;
 }
 
-/* Of all mappings, and of those that change hands, `r` but for itself. */
-static uint64_t live_bytes(const struct large *r) {
-    uint64_t not_live = hak_large_kept_free_bytes() + cache.parked_bytes + r->bytes;
+/* Of all mappings, and of those that change hands, `r` but for itself; `free`: of the kept ones. */
+static uint64_t live_bytes(const struct large *r, uint64_t free) {
+    uint64_t not_live = free + cache.parked_bytes + r->bytes;
     uint64_t all = load_relaxed(&hak_large_mapped);
     return all > not_live ? all - not_live : 0;
 }
@@ -144,15 +145,17 @@ static bool misses(void) { return clock_ms() - load_relaxed(&cache.missed_ms) <=
 
 /* Makes it kept if there is room, or others that were not freed just now have it. */
 static bool admit(struct large *r, struct list *out) {
-    uint64_t room = hak_options.large_cache_calm_mb * MiB, live = live_bytes(r);
-    bool trial = !r->eager && misses() && hak_large_kept_free_bytes() + r->bytes <= live;
+    uint64_t free = hak_large_kept_free_bytes(), live = live_bytes(r, free);
+    uint64_t room = hak_options.large_cache_calm_mb * MiB;
+    bool trial = !r->eager && misses() && free + r->bytes <= live;
     if (r->eager || trial) {
         room = larger(live, eager_room());
     } else { /* something else goes on: what came and went fast keeps a share */
-        keep_at_most(larger(live, eager_room() / LARGE_CALM_SHARE), LARGE_KEPT_ENTRIES, out);
+        uint64_t share = larger(live, eager_room() / LARGE_CALM_SHARE);
+        keep_at_most(share, LARGE_KEPT_ENTRIES, &free, out);
     }
     if (r->bytes > room) return false;
-    if (!keep_at_most(room - r->bytes, LARGE_KEPT_ENTRIES - 1, out)) return false;
+    if (!keep_at_most(room - r->bytes, LARGE_KEPT_ENTRIES - 1, &free, out)) return false;
     r->eager = r->eager || trial;
     /* On trial it is the first to go. */
     hak_large_kept_add(r, trial ? kept->turn - LARGE_RECENT_TURNS - 1 : kept->turn);
@@ -187,7 +190,7 @@ static void park(struct large *r) {
     for (;;) {
         bool over =
             cache.parked_count > LARGE_PARKED_ENTRIES || cache.parked_bytes > cache.parked_max;
-        struct large *oldest = large_of_listed(cache.parked.next);
+        struct large *oldest = of_listed(cache.parked.next);
         if (over) delist_parked(oldest, LARGE_NONE);
         release();
         if (!over) return;
@@ -199,7 +202,7 @@ static void park(struct large *r) {
 /* A list of the caller's, emptied into `done`. */
 static void park_all(struct list *out) {
     while (!list_empty(out)) {
-        struct large *r = large_of_listed(out->next);
+        struct large *r = of_listed(out->next);
         list_remove(&r->listed);
         park(r);
     }
@@ -208,7 +211,7 @@ static void park_all(struct list *out) {
 static size_t drop_all(struct list *out) {
     size_t bytes = 0;
     while (!list_empty(out)) {
-        struct large *r = large_of_listed(out->next);
+        struct large *r = of_listed(out->next);
         list_remove(&r->listed);
         bytes += hak_large_cache_drop(r);
     }
@@ -309,9 +312,8 @@ static void tick(uint64_t now) {
     uint64_t share = hak_os_address_space_limit() / LARGE_SPACE_SHARE;
     store_relaxed(&cache.parked_max, most < share ? most : share);
     uint64_t idle_bytes = 0;
-    for (struct list *l = kept->list.next, *next; l != &kept->list; l = next) {
-        next = l->next;
-        struct large *r = large_of_listed(l);
+    for (uint32_t i = kept->count; i-- > 0;) { /* one that goes leaves its place to the last */
+        struct large *r = kept->all[i];
         if ((int32_t)(load_relaxed(&r->turn) - cache.tick_turn) >= 0) continue;
         if (idle_bytes >= LARGE_TICK_BYTES) break;
         idle_bytes += r->bytes;
@@ -322,7 +324,7 @@ static void tick(uint64_t now) {
     cache.tick_turn = kept->turn;
     uint64_t ttl_ms = hak_options.large_cache_ttl_sec * 1000;
     while (!list_empty(&cache.parked)) {
-        struct large *oldest = large_of_listed(cache.parked.next);
+        struct large *oldest = of_listed(cache.parked.next);
         if ((int64_t)(now - oldest->parked_ms) <= (int64_t)ttl_ms) break;
         delist_parked(oldest, LARGE_NONE);
         list_push_back(&old, &oldest->listed);
@@ -344,14 +346,13 @@ size_t hak_large_cache_trim(size_t keep_bytes) {
     list_init(&out);
     acquire();
     while (!list_empty(&cache.parked)) {
-        struct large *r = large_of_listed(cache.parked.next);
+        struct large *r = of_listed(cache.parked.next);
         delist_parked(r, LARGE_NONE);
         list_push_back(&out, &r->listed);
     }
     uint64_t left = hak_large_kept_free_bytes();
-    for (struct list *l = kept->list.next, *next; l != &kept->list && left > keep_bytes; l = next) {
-        next = l->next;
-        struct large *r = large_of_listed(l);
+    for (uint32_t i = kept->count; i-- > 0 && left > keep_bytes;) {
+        struct large *r = kept->all[i];
         if (!large_change(r, LARGE_KEPT, LARGE_NONE)) continue;
         /* Others free meanwhile: what was not counted must not wrap the count. */
         left -= r->bytes < left ? r->bytes : left;
@@ -362,18 +363,29 @@ size_t hak_large_cache_trim(size_t keep_bytes) {
     return drop_all(&out);
 }
 
-static bool list_agrees(const struct list *list, uint32_t count, uint64_t bytes) {
-    for (struct list *l = list->next; l != list; l = l->next) {
-        count--;
-        bytes -= large_of_listed(l)->bytes;
+static bool kept_agrees(void) {
+    uint64_t bytes = 0;
+    bool placed = true;
+    for (uint32_t i = 0; i < kept->count; i++) {
+        bytes += kept->all[i]->bytes;
+        placed = placed && kept->all[i]->place == i;
     }
-    return count == 0 && bytes == 0;
+    return placed && bytes == kept->bytes;
+}
+
+static bool parked_agrees(void) {
+    uint32_t count = 0;
+    uint64_t bytes = 0;
+    for (struct list *l = cache.parked.next; l != &cache.parked; l = l->next) {
+        count++;
+        bytes += of_listed(l)->bytes;
+    }
+    return count == cache.parked_count && bytes == cache.parked_bytes;
 }
 
 bool hak_large_cache_agrees(void) {
     acquire();
-    bool agrees = list_agrees(&kept->list, kept->count, kept->bytes) &&
-                  list_agrees(&cache.parked, cache.parked_count, cache.parked_bytes);
+    bool agrees = kept_agrees() && parked_agrees();
     release();
     return agrees;
 }

@@ -56,23 +56,25 @@ bool hak_large_kept_give(struct large *r) {
 /* ---- Under the lock ------------------------------------------------------------------------- */
 
 void hak_large_kept_add(struct large *r, uint32_t turn) {
-    list_push_back(&kept->list, &r->listed);
+    r->place = kept->count;
+    kept->all[kept->count] = r;
     store_relaxed(&kept->count, kept->count + 1);
     store_relaxed(&kept->bytes, kept->bytes + r->bytes);
     make_free(r, load_relaxed(&r->state), turn);
 }
 
 void hak_large_kept_remove(struct large *r, size_t bytes) {
-    list_remove(&r->listed);
-    store_relaxed(&kept->count, kept->count - 1);
+    uint32_t last = kept->count - 1;
+    kept->all[r->place] = kept->all[last];
+    kept->all[r->place]->place = r->place;
+    store_relaxed(&kept->count, last);
     store_relaxed(&kept->bytes, kept->bytes - bytes);
 }
 
 uint64_t hak_large_kept_free_bytes(void) {
     uint64_t bytes = 0;
-    if (kept->bytes == 0) return 0;
-    for (struct list *l = kept->list.next; l != &kept->list; l = l->next) {
-        struct large *r = large_of_listed(l);
+    for (uint32_t i = 0; i < kept->count; i++) {
+        struct large *r = kept->all[i];
         if (large_is_free(r)) bytes += r->bytes;
     }
     return bytes;
@@ -81,8 +83,8 @@ uint64_t hak_large_kept_free_bytes(void) {
 struct large *hak_large_kept_oldest(bool free_only) {
     struct large *oldest = NULL;
     uint32_t most_turns = LARGE_RECENT_TURNS;
-    for (struct list *l = kept->list.next; l != &kept->list; l = l->next) {
-        struct large *r = large_of_listed(l);
+    for (uint32_t i = 0; i < kept->count; i++) {
+        struct large *r = kept->all[i];
         uint32_t turns = kept->turn - load_relaxed(&r->turn);
         if (turns <= most_turns || (free_only && !large_is_free(r))) continue;
         most_turns = turns;
@@ -92,8 +94,8 @@ struct large *hak_large_kept_oldest(bool free_only) {
 }
 
 struct large *hak_large_kept_take_lost(const struct large_wanted *w) {
-    for (struct list *l = kept->list.next; l != &kept->list; l = l->next) {
-        if (make_live(large_of_listed(l), w)) return large_of_listed(l);
+    for (uint32_t i = 0; i < kept->count; i++) {
+        if (make_live(kept->all[i], w)) return kept->all[i];
     }
     return NULL;
 }
@@ -103,8 +105,8 @@ static size_t distance(size_t a, size_t b) { return a < b ? b - a : a - b; }
 struct large *hak_large_kept_take_near(const struct large_wanted *w) {
     size_t least_off = w->least / 3;
     struct large *nearest = NULL;
-    for (struct list *l = kept->list.next; l != &kept->list; l = l->next) {
-        struct large *r = large_of_listed(l);
+    for (uint32_t i = 0; i < kept->count; i++) {
+        struct large *r = kept->all[i];
         size_t off = distance(load_relaxed(&r->bytes), w->least);
         if (off > least_off || !large_is_free(r)) continue;
         least_off = off;
@@ -140,8 +142,8 @@ static size_t row_bytes(const struct large *r, size_t least) {
 static struct large *find_row(size_t least) {
     struct large *best = NULL;
     size_t best_bytes = LARGE_CACHED_MAX + 1;
-    for (struct list *l = kept->list.next; l != &kept->list; l = l->next) {
-        struct large *r = large_of_listed(l);
+    for (uint32_t i = 0; i < kept->count; i++) {
+        struct large *r = kept->all[i];
         if (!large_is_free(r)) continue;
         size_t bytes = row_bytes(r, least);
         if (bytes < least || bytes >= best_bytes) continue;
@@ -170,10 +172,10 @@ static bool merge(struct large *r) {
 }
 
 /* What lies behind `bytes` of `r`, which is the caller's alone, is free apart. False: out of
- * memory. */
+ * memory, or of places. */
 static bool split(struct large *r, size_t bytes) {
     char *base = r->base + bytes;
-    if (!hak_registry_reserve(base, 1)) return false;
+    if (kept->count == LARGE_KEPT_ENTRIES || !hak_registry_reserve(base, 1)) return false;
     struct large *rest = hak_large_record_take();
     if (rest == NULL) return false;
     store_relaxed(&rest->base, base);

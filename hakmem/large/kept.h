@@ -1,5 +1,5 @@
-/* Mappings with their pages, live ones whose free is one step and free ones: in one list, and by
- * size in hints that need no lock. What is free is cut to a block's size, the rest stays free; free
+/* Mappings with their pages, live ones whose free is one step and free ones: in one array, which is
+ * walked without a chain of loads, and by size in hints that need no lock. What is free is cut to a block's size, the rest stays free; free
  * parts of one mapping that lie side by side serve as one. Internal to the layer.
  *
  *      |  free  |  free  |  free  |        wanted: more than one of them, less than two
@@ -12,14 +12,14 @@
 #include "hakmem/large/record.h"
 #include "hakmem/large/sizes.h"
 
-/* Guarded by the cache's lock, but for what says otherwise. All of a mapping that is in the list
+/* Guarded by the cache's lock, but for what says otherwise. All of a mapping that is in the array
  * but its state stands still under the lock. */
 struct kept {
-    struct list list;                /* oldest first */
-    uint32_t count;                  /* read without the lock too, as is the next */
-    uint64_t bytes;                  /* of live ones too */
-    uint32_t turn;                   /* counts puts and ticks: read without the lock too */
-    uint32_t newest_of[LARGE_SIZES]; /* hints: numbers of records; without the lock */
+    struct large *all[LARGE_KEPT_ENTRIES]; /* in no order */
+    uint32_t count;                        /* read without the lock too, as is the next */
+    uint64_t bytes;                        /* of live ones too */
+    uint32_t turn;                         /* counts puts and ticks: read without the lock too */
+    uint32_t newest_of[LARGE_SIZES];       /* hints: numbers of records; without the lock */
 };
 
 #ifdef __cplusplus
@@ -36,7 +36,8 @@ bool hak_large_kept_give(struct large *r);
 
 /* ---- Under the cache's lock ---- */
 
-/* A mapping of the caller's alone becomes one of them, free, as if freed at `turn`. */
+/* A mapping of the caller's alone becomes one of them, free, as if freed at `turn`. There are fewer
+ * than LARGE_KEPT_ENTRIES. */
 void hak_large_kept_add(struct large *r, uint32_t turn);
 /* `bytes`: read before it was made live or nobody's, as a live one's may change. */
 void hak_large_kept_remove(struct large *r, size_t bytes);
@@ -55,10 +56,6 @@ struct large *hak_large_kept_take_near(const struct large_wanted *w);
 #ifdef __cplusplus
 }
 #endif
-
-HAK_INLINE struct large *large_of_listed(struct list *l) {
-    return list_entry(l, struct large, listed);
-}
 
 HAK_INLINE bool large_is_free(struct large *r) {
     return large_kind(load_relaxed(&r->state)) == LARGE_KEPT;

@@ -29,12 +29,13 @@ struct large {
     uint32_t older;  /* the one of its size that was kept before it: a hint */
     uint32_t turn;   /* of the cache, at its last free */
     uint32_t frees;  /* counted while it is kept */
+    uint32_t place;  /* among the kept ones; the cache's lock */
     bool eager;      /* it was wanted back soon after it was last parked */
     bool huge;       /* the kernel was asked for huge pages */
     uint64_t parked_ms;
-    struct list listed;  /* kept, or parked, oldest first; the cache's lock */
-    struct list by_size; /* parked ones of a size; the cache's lock */
-};
+    struct list listed;         /* parked, oldest first; the cache's lock */
+    struct list by_size;        /* parked ones of a size; the cache's lock */
+} __attribute__((aligned(64))); /* what a walk of the kept ones looks at is one line */
 
 #define RECORDS_PER_CHUNK 512u
 #define RECORD_CHUNKS ((1u << 24) / RECORDS_PER_CHUNK)

@@ -43,7 +43,13 @@
 #define FRONT_RUN_BLOCKS 4096
 #define FRONT_MEDIUM_BYTES (4 * MiB)
 #define FRONT_MEDIUM_BLOCKS 16 /* at least */
-#define FRONT_MEDIUM_BATCH 4   /* taken from a slab at once: each has pages of its own */
+/* Of blocks longer than that a list holds one, and all such lists of a thread so many bytes: such a
+ * block has a slab of its own, which serves any class. Where it is written whole, memory that is
+ * still in the cache is worth more than a list; what goes to and fro in one or two sizes has both.
+ */
+#define FRONT_BIG_FROM (256 * KiB)
+#define FRONT_BIG_BYTES (2 * MiB)
+#define FRONT_MEDIUM_BATCH 4 /* taken from a slab at once: each has pages of its own */
 /* A cold class keeps nothing that was freed. It is warm after its blocks have turned so often, from
  * going out to going in or back, between two sweeps: then its cap doubles at each slow call, to so
  * many bytes; beyond that, only as the flow demands. Blocks are taken ahead up to as many bytes,

@@ -1,6 +1,7 @@
 /* Mappings with their pages, live ones whose free is one step and free ones: in one array, which is
- * walked without a chain of loads, and by size in hints that need no lock. What is free is cut to a block's size, the rest stays free; free
- * parts of one mapping that lie side by side serve as one. Internal to the layer.
+ * walked without a chain of loads, and by size in hints that need no lock. What is free is cut to a
+ * block's size, the rest stays free; free parts of one mapping that lie side by side serve as one.
+ * Internal to the layer.
  *
  *      |  free  |  free  |  free  |        wanted: more than one of them, less than two
  *      |    live    | free |  free  |      cut where the block ends

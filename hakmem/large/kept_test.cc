@@ -111,6 +111,31 @@ TEST_F(LargeKept, WhatWasFreedLongestAgoGivesUpItsRoom) {
     for (char *b : again) give(b);
 }
 
+TEST_F(LargeKept, WhereAllPlacesAreTakenNothingIsCut) {
+    std::vector<char *> blocks;
+    while (blocks.size() < LARGE_KEPT_ENTRIES - 1) { /* fewer at once than may be parked */
+        size_t left = LARGE_KEPT_ENTRIES - 1 - blocks.size(), most = LARGE_PARKED_ENTRIES / 2;
+        std::vector<char *> more = eager(std::min(left, most), 1 * MiB);
+        blocks.insert(blocks.end(), more.begin(), more.end());
+    }
+    std::vector<char *> longer = eager(1, 16 * MiB);
+    for (char *b : blocks) give(b);
+    give(longer[0]);
+    size_t kept = stats().kept_bytes;
+    ASSERT_EQ(kept, (LARGE_KEPT_ENTRIES - 1 + 16) * MiB);
+    char *block = allocate(8 * MiB);
+    EXPECT_NE(block, longer[0]);
+    EXPECT_EQ(stats().kept_bytes, kept);
+    give(block);
+    EXPECT_TRUE(hak_large_agrees());
+    /* With a place left it is. */
+    hak_large_trim(stats().kept_bytes - 1 * MiB);
+    block = allocate(8 * MiB);
+    EXPECT_GE(block, longer[0]);
+    EXPECT_LE(block, longer[0] + 8 * MiB);
+    give(block);
+}
+
 TEST_F(LargeKept, AFreeAsideNeedsNoRoom) {
     std::vector<char *> blocks = eager(3, 4 * MiB);
     hak_options.large_cache_mb = 4;

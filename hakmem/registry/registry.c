@@ -34,10 +34,12 @@ bool hak_registry_reserve(const void *base, size_t bytes) {
 
 void hak_registry_set(const void *base, size_t slabs, uint32_t word) {
     uintptr_t a = (uintptr_t)base;
+    struct leaf *leaf = NULL;
     for (size_t i = 0; i < slabs; i++, a += SLAB_BYTES) {
-        struct leaf *leaf = leaf_of(a);
+        size_t n = (a >> SLAB_SHIFT) & (LEAF_WORDS - 1);
+        if (n == 0 || leaf == NULL) leaf = leaf_of(a);
         hak_assert(leaf != NULL);
-        store_release(&leaf->words[(a >> SLAB_SHIFT) & (LEAF_WORDS - 1)], word);
+        store_release(&leaf->words[n], word);
     }
 }
 

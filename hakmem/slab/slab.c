@@ -36,9 +36,15 @@ const struct slab *hak_slab_last_of(const void *address) {
 }
 
 static void set_words(struct slab *slab, unsigned c, uint32_t flag) {
-    for (unsigned i = 0; i < hak_size_class[c].span; i++) {
-        hak_registry_set(slab_base(slab) + i * SLAB_BYTES, 1, hak_slab_word(c, i) | flag);
+    const struct size_class *sc = &hak_size_class[c];
+    char *base = slab_base(slab);
+    /* Behind the start of the only block all units are alike. */
+    unsigned apart = sc->capacity == 1 ? 1 : sc->span;
+    for (unsigned i = 0; i < apart; i++) {
+        hak_registry_set(base + i * SLAB_BYTES, 1, hak_slab_word(c, i) | flag);
     }
+    if (apart == sc->span) return;
+    hak_registry_set(base + SLAB_BYTES, sc->span - 1u, hak_slab_word(c, 1) | flag);
 }
 
 void hak_slab_carve(struct slab *slab, unsigned c, struct slab_owner *owner) {

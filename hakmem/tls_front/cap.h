@@ -67,6 +67,14 @@ uint64_t hak_caps_charged(void);
 }
 #endif
 
+/* A list of it holds one block, and only where other such lists leave room: FRONT_BIG_BYTES. */
+HAK_INLINE bool cap_is_big(unsigned c) { return hak_size_class[c].block_bytes > FRONT_BIG_FROM; }
+
+/* It is warm, and other big classes have the room. */
+HAK_INLINE bool cap_wants_room(const struct heap *heap, unsigned c) {
+    return cap_is_big(c) && heap->use[c].cold == 0 && heap->lists.of[c].cap == 0;
+}
+
 /* The class was not used since it was cold, so its lists are empty. */
 HAK_INLINE bool cap_is_unused(const struct heap *heap, unsigned c) {
     return heap->use[c].rested == FRONT_REST_SWEEPS;

@@ -11,9 +11,9 @@
 
 namespace {
 
-/* Blocks of every class go to and fro until no cap grows any more. */
-void grow(heap *heap) {
-    for (unsigned c = 0; c < CLASSES; c++) {
+/* Blocks of every class from `first` on go to and fro until no cap grows any more. */
+void grow(heap *heap, unsigned first = 0) {
+    for (unsigned c = first; c < CLASSES; c++) {
         for (int i = 0; i < 2 * FRONT_COLD_TURNS + 40; i++) {
             hak_cap_flow(heap, c, i % 2 == 0 ? FLOW_IN : FLOW_OUT);
         }
@@ -55,6 +55,40 @@ TEST_F(Caps, OfAThreadAreBounded) {
         EXPECT_LE(bytes, FRONT_THREAD_BYTES);
         EXPECT_GT(bytes, FRONT_THREAD_BYTES / 2);
         EXPECT_EQ(hak_caps_charged(), heap->caps.charged);
+    });
+}
+
+constexpr unsigned kLongest = CLASSES - 1, kFirstBig = CLASSES - 8; /* 1 MiB, 320 KiB */
+
+TEST_F(Caps, OfBigClassesAreOneBlockEachAndBoundedTogether) {
+    hak_options.front_max_mb = 1024;
+    in_a_thread([](heap *heap) {
+        EXPECT_EQ(hak_size_class[kLongest].block_bytes, 1 * MiB);
+        grow(heap, kFirstBig - 1);
+        size_t bytes = 0;
+        for (unsigned c = kFirstBig; c < CLASSES; c++) {
+            EXPECT_TRUE(cap_is_big(c)) << c;
+            EXPECT_LE(heap->lists.of[c].cap, 1) << c;
+            EXPECT_EQ(cap_wants_room(heap, c), heap->lists.of[c].cap == 0) << c;
+            bytes += heap->lists.of[c].cap * size_t{hak_size_class[c].block_bytes};
+        }
+        EXPECT_EQ(heap->caps.big_bytes, bytes);
+        EXPECT_LE(bytes, FRONT_BIG_BYTES);
+        EXPECT_GT(bytes, FRONT_BIG_BYTES / 2);
+        EXPECT_EQ(heap->lists.of[kFirstBig - 1].cap, FRONT_MEDIUM_BLOCKS);
+        EXPECT_FALSE(cap_wants_room(heap, kFirstBig - 1));
+        hak_caps_forget(heap);
+        EXPECT_EQ(heap->caps.big_bytes, 0u);
+        EXPECT_FALSE(cap_wants_room(heap, kLongest)) << "it is cold";
+    });
+}
+
+TEST_F(Caps, ABigClassThatCoolsLeavesItsRoom) {
+    in_a_thread([](heap *heap) {
+        grow(heap, kLongest);
+        EXPECT_EQ(heap->caps.big_bytes, 1 * MiB);
+        hak_cap_cool(heap, kLongest);
+        EXPECT_EQ(heap->caps.big_bytes, 0u);
     });
 }
 

@@ -329,4 +329,25 @@ TEST(Lists, ATickIsOneThreads) {
     EXPECT_TRUE(hak_front_claim_tick(now + TICK_MS));
 }
 
+TEST(Lists, ABigClassTakesTheRoomOfThoseThatWereWarmBefore) {
+    in_a_thread([] {
+        constexpr unsigned kBig[] = {CLASSES - 1, CLASSES - 2, CLASSES - 3};
+        uint64_t before = bytes_out();
+        for (unsigned c : kBig) {
+            warm_up(c);
+            const heap *heap = hak_front.heap;
+            EXPECT_EQ(heap->lists.of[c].cap, 1);
+            EXPECT_NE(heap->lists.of[c].loaded, LIST_END);
+            EXPECT_LE(heap->caps.big_bytes, FRONT_BIG_BYTES);
+            EXPECT_LE(bytes_out() - before, 2 * FRONT_BIG_BYTES) << "loaded and previous";
+        }
+        EXPECT_EQ(hak_front.heap->lists.of[kBig[0]].cap, 0);
+        EXPECT_EQ(hak_front.heap->lists.of[kBig[0]].loaded, LIST_END);
+        EXPECT_EQ(hak_front.heap->lists.of[kBig[0]].previous, LIST_END);
+        EXPECT_GT(hak_front.heap->use[kBig[0]].cold, 0);
+        flush();
+        EXPECT_EQ(bytes_out(), before);
+    });
+}
+
 } // namespace

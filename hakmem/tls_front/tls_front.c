@@ -258,6 +258,13 @@ static void rotate(struct heap *heap, unsigned c) {
     }
 }
 
+/* For a big class that became warm: those that were so before give up their room. */
+static void make_big_room(struct heap *heap) {
+    for (unsigned big = CLASSES - 1; cap_is_big(big); big--) {
+        if (heap->lists.of[big].cap != 0) flush_class(heap, big);
+    }
+}
+
 /* Of a cold class nothing stays: neither what is freed nor what was taken ahead. */
 static void free_cold(struct heap *heap, void *block, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
@@ -314,6 +321,7 @@ void hak_front_free(void *block, unsigned c) {
         /* A long run of frees of a cold class is no long time. */
         if (cap_called(heap, c)) look_at_clock(heap, heap->use[c].cold == 0);
         if (list->cap == 0) {
+            if (cap_wants_room(heap, c)) make_big_room(heap);
             free_cold(heap, block, c);
             return;
         }

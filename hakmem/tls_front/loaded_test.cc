@@ -120,6 +120,42 @@ TEST(Loaded, BlocksThatShareALineAreSortedFirst) {
     EXPECT_EQ(bytes_out(), 0u);
 }
 
+/* What was put aside, or is loaded where blocks share lines, is not in the cache any more. */
+TEST(Loaded, InARunOfFreesTheFullListGoesBack) {
+    for (unsigned c : {LINE_CLASSES - 1u, LINE_CLASSES + 0u}) {
+        in_a_thread([c] {
+            warm_up(c);
+            std::vector<void *> blocks;
+            while (blocks.size() < 4000) blocks.push_back(allocate(c));
+            for (void *b : empty_lists(c)) blocks.push_back(b);
+            const heap *heap = hak_front.heap;
+            const list_pair *list = &heap->lists.of[c],
+                            *freed = list_freed(&hak_front.heap->lists, c);
+            void *const &aside = c < LINE_CLASSES ? list->loaded : list->previous;
+            ASSERT_EQ(heap->use[c].last, FLOW_IN);
+            void *unused = nullptr;
+            for (; heap->use[c].last != FLOW_OUT; blocks.pop_back()) {
+                unused = aside;
+                give(blocks.back());
+            }
+            EXPECT_NE(aside, unused) << "the first full list of a run is put aside";
+            for (int lists = 0; lists < 3; lists++) {
+                void *before = aside, *last = nullptr;
+                ASSERT_NE(before, LIST_END);
+                for (uint64_t out = bytes_out(); bytes_out() == out; blocks.pop_back()) {
+                    ASSERT_FALSE(blocks.empty());
+                    give(last = blocks.back());
+                }
+                EXPECT_EQ(aside, before);
+                EXPECT_EQ(freed->loaded, last);
+                EXPECT_EQ(block_next(last), LIST_END);
+            }
+            for (void *b : blocks) give(b);
+        });
+    }
+    EXPECT_EQ(bytes_out(), 0u);
+}
+
 TEST(Loaded, MallocMakesRoomForFree) {
     in_a_thread([] {
         warm_up(kClass);

@@ -227,15 +227,19 @@ static bool drains(const struct heap *heap, unsigned c) {
            heap->warm.classes[c].count + hak_shared_pool_partials(c) >= FRONT_DRAIN_SLABS;
 }
 
-/* The list that free puts blocks into is full, and put aside. What was there before, the longest
- * unused, is the caller's. */
+/* The list that free puts blocks into is full. The caller's to give back: what was put aside
+ * before, the longest unused; but in a run of frees the full one, whose blocks are in the cache
+ * still, as what was put aside is not. */
 static struct chain put_aside(struct heap *heap, unsigned c) {
     struct list_pair *list = &heap->lists.of[c];
+    bool in_a_run = heap->use[c].last == FLOW_OUT;
     if (c < LINE_CLASSES) {
+        if (in_a_run && list->loaded != LIST_END) return unload(heap, CLASSES + c);
         struct chain unused = unload(heap, c);
         load_sorted(heap, c);
         return unused;
     }
+    if (in_a_run && list->previous != LIST_END) return unload(heap, c);
     struct chain unused = {list->previous, heap->use[c].previous}, full = unload(heap, c);
     list->previous = full.head;
     heap->use[c].previous = (uint16_t)full.count;

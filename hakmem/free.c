@@ -35,7 +35,6 @@ uint32_t hak_raw_word(const void *block, const struct verb *verb) {
 
 /* Large blocks, calls that are served aside, and mistakes. */
 static HAK_NOINLINE void free_rarely(void *block) {
-    if (block == NULL) return;
     uint32_t word = hak_raw_word(block, &hak_verb_free);
     if (word == 0) return;
     bool large = word_is_large(word);
@@ -82,6 +81,7 @@ HAK_INLINE bool push_medium(void *block, uint32_t word) {
 
 /* What the lists did not take. */
 static void free_unguarded(void *block, uint32_t word) {
+    if (block == NULL) return;
     if ((word & (WORD_LARGE | WORD_UNUSED | WORD_CHECKED)) == 0 && word != 0) {
         if (front_is_cold(word) && hak_front_free_on(block, word)) return;
         bool run = (word & WORD_RUN) != 0;

@@ -217,7 +217,9 @@ void hak_caps_leave(struct heap *heap, uint64_t now) {
 
 void hak_caps_inherit(struct heap *heap, uint64_t now, bool few) {
     bool follows = now - heap->caps.ended_ms < FRONT_REST_MS;
-    heap->caps.began_ms = now;
+    /* Its first sweep is a sweep's time away: else what it has not used yet would be cold then. */
+    heap->caps.began_ms = heap->caps.swept_ms = now;
+    heap->caps.looks = 0;
     for (unsigned c = 0; c < CLASSES; c++) {
         struct list_use *use = &heap->use[c];
         if (follows) use->cold = FRONT_COLD_TURNS - heap->caps.left[c];

@@ -300,6 +300,15 @@ TEST_F(Caps, SmallClassesOfTheFirstThreadsAreWarm) {
     });
 }
 
+TEST_F(Caps, AThreadsFirstSweepIsASweepAway) {
+    in_a_thread([](heap *heap) {
+        heap->caps.looks = FRONT_SWEEP_LOOKS;
+        hak_caps_inherit(heap, 5'000, false);
+        EXPECT_EQ(heap->caps.swept_ms, 5'000u);
+        EXPECT_EQ(heap->caps.looks, 0u);
+    });
+}
+
 TEST_F(Caps, ALifeIsBriefForAnEighthOfASecond) {
     in_a_thread([](heap *heap) {
         hak_caps_inherit(heap, 5'000, false);

@@ -296,6 +296,21 @@ TEST(TlsFront, TheFirstThreadsFindSmallClassesWarm) {
     EXPECT_EQ(bytes_out(), 0u);
 }
 
+/* The first look at the clock is not a sweep: classes that wait for their first block stay warm. */
+TEST(TlsFront, AFirstThreadIsWarmBeyondItsFirstLookAtTheClock) {
+    std::thread([] {
+        ASSERT_TRUE(hak_front_start());
+        std::vector<void *> blocks;
+        for (unsigned c = SMALL_CLASSES; c < SMALL_CLASSES + FRONT_LOOK_CALLS + 1; c++) {
+            blocks.push_back(allocate(c));
+        }
+        EXPECT_GE(hak_front.heap->caps.looks, 1u);
+        for (unsigned c = 0; c < SMALL_CLASSES; c++) EXPECT_EQ(hak_front.heap->use[c].cold, 0) << c;
+        for (void *b : blocks) give(b);
+        hak_front_end();
+    }).join();
+}
+
 TEST(TlsFront, AThreadFindsWarmWhatTheOneBeforeItUsed) {
     FirstThreads first;
     in_a_thread([] { warm_up(kClass); });

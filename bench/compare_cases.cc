@@ -104,6 +104,11 @@ void AddSingleThread(Rows *rows) {
     pattern(Order::kFifo, "fifo.1000", "FIFO of 1000, 16–512 B", 10'000'000, 1000, 16, 512);
     pattern(Order::kFifo, "fifo.50000", "FIFO of 50,000, 16–512 B", 5'000'000, 50'000, 16, 512);
     pattern(Order::kFifo, "fifo.500000", "FIFO of 500,000, 16–512 B", 3'000'000, 500'000, 16, 512);
+    const std::int64_t once = rows->Shrunk(50'000);
+    pattern(Order::kOnce, "once.order", "50,000 blocks, freed once, 16–512 B", 50'000, once, 16,
+            512);
+    pattern(Order::kOnceShuffled, "once.random", "50,000 blocks, freed once, at random", 50'000,
+            once, 16, 512);
     pattern(Order::kCalloc, "calloc.16_512", "calloc, 16–512 B", 10'000'000, 1, 16, 512);
     pattern(Order::kCalloc, "calloc.64k", "calloc, 1–64 KiB", 300'000, 1, kKib, 64 * kKib);
     rows->Add(Kind::kTrees, "trees.8191", "trees of 8191 nodes of 32 B", 8'000'000,
@@ -129,6 +134,11 @@ void AddStoresAndMaps(Rows *rows) {
     store(Store::kReplace, "replace", "16 B to 1 MiB, most of them small", 2'000'000, 0, 8192, 1);
     store(Store::kReplace, "replace_4", "four threads, 16 B to 1 MiB", 800'000, 0, 4096, 4);
     store(Store::kBuffers, "buffers", "20 buffers of 5–25 MiB", 500, 0, 20, 1);
+    store(Store::kLarge, "large", "500 blocks of 1–2 MiB, replaced", 50'000, 0, 500, 1);
+    store(Store::kWritten, "written", "100 blocks of 64 KiB–1 MiB, written whole", 5'000, 0, 100,
+          1);
+    store(Store::kWritten, "written_4", "four threads, 64 KiB–1 MiB written whole", 2'000, 0, 25,
+          4);
     rows->Add(Kind::kMaps, "maps.1", "maps, lists and strings", 600'000, {});
     rows->Add(Kind::kMaps, "maps.4", "maps, lists and strings, four threads", 200'000,
               {{"threads", 4}});

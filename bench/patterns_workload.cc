@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <utility>
 
 #include "bench/workload_parts.h"
 
@@ -41,6 +42,7 @@ Patterns::~Patterns() {
         if (slots.blocks == nullptr) continue;
         munmap(reinterpret_cast<char *>(slots.blocks) - kAside, kAside + blocks_ * sizeof(char *));
         munmap(slots.stand_in, kStandInBytes);
+        if (slots.order != nullptr) munmap(slots.order, blocks_ * sizeof(std::uint32_t));
     }
 }
 
@@ -58,6 +60,16 @@ void Patterns::Prepare(int thread) {
     slots.stand_in = static_cast<char *>(MapOrDie(kStandInBytes));
     // xorshift stays at zero for ever, so zero is no state.
     slots.random = SplitMix(seed_ + (static_cast<std::uint64_t>(thread) << 32)) | 1;
+    if (order_ == Order::kOnceShuffled) Shuffle(&slots);
+}
+
+void Patterns::Shuffle(Slots *slots) const {
+    slots->order = static_cast<std::uint32_t *>(MapOrDie(blocks_ * sizeof(std::uint32_t)));
+    for (std::uint32_t i = 0; i < blocks_; ++i) slots->order[i] = i;
+    for (std::uint64_t left = blocks_; left > 1; --left) {
+        slots->random = NextRandom(slots->random);
+        std::swap(slots->order[left - 1], slots->order[Below(slots->random & 0xffffffffU, left)]);
+    }
 }
 
 template <class Heap> char *Patterns::Fresh(Slots *slots) const {
@@ -82,8 +94,9 @@ template <class Heap> bool Patterns::Batch(Slots *slots) const {
     }
     if (order_ == Order::kFifo) return true;
     for (std::uint64_t i = 0; i < blocks_; ++i) {
-        Heap::Free(slots->blocks[i]);
-        slots->blocks[i] = nullptr;
+        char *&block = slots->blocks[slots->order != nullptr ? slots->order[i] : i];
+        Heap::Free(block);
+        block = nullptr;
     }
     return true;
 }
@@ -96,6 +109,7 @@ template <class Heap> bool Patterns::Steps(Slots *slots, std::uint64_t rounds) c
 }
 
 void Patterns::WarmUp(int thread) {
+    if (order_ == Order::kOnce || order_ == Order::kOnceShuffled) return;
     Steps<RealHeap>(&threads_[static_cast<std::size_t>(thread)], RoundsOf(kWarmUpPairs));
 }
 

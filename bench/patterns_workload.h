@@ -10,14 +10,16 @@
 namespace hak_bench {
 
 enum class Order : std::int64_t {
-    kLifo,   // a block is freed before the next one is allocated
-    kBatch,  // blocks are allocated, then freed, oldest first, again and again
-    kFifo,   // a queue: each step frees the oldest block and takes a new one
-    kCalloc, // as kLifo, by calloc
+    kLifo,         // a block is freed before the next one is allocated
+    kBatch,        // blocks are allocated, then freed, oldest first, again and again
+    kFifo,         // a queue: each step frees the oldest block and takes a new one
+    kCalloc,       // as kLifo, by calloc
+    kOnce,         // blocks are allocated, then freed, oldest first, once: nothing was done before
+    kOnceShuffled, // the same, freed in random order
 };
 
-// Params: order, blocks (that are held at once; 1 for kLifo and kCalloc), cycles (pairs a thread),
-// threads, seed, min_size and max_size (bytes).
+// Params: order, blocks (that are held at once; 1 for kLifo and kCalloc), cycles (pairs a thread;
+// for kOnce as many as blocks), threads, seed, min_size and max_size (bytes).
 class Patterns : public Workload {
   public:
     explicit Patterns(const Params &params);
@@ -34,11 +36,13 @@ class Patterns : public Workload {
   private:
     // A thread's own; whole cache lines, so that threads share none.
     struct alignas(64) Slots {
-        char **blocks = nullptr;  // mapped, not allocated; blocks_ of them
-        char *stand_in = nullptr; // what the empty loop gets for every block
+        char **blocks = nullptr;        // mapped, not allocated; blocks_ of them
+        char *stand_in = nullptr;       // what the empty loop gets for every block
+        std::uint32_t *order = nullptr; // in which blocks are freed; mapped, for kOnceShuffled
         std::uint64_t random = 0;
     };
 
+    void Shuffle(Slots *slots) const;
     template <class Heap> char *Fresh(Slots *slots) const;
     template <class Heap> bool Batch(Slots *slots) const;
     template <class Heap> bool Steps(Slots *slots, std::uint64_t rounds) const;

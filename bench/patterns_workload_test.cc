@@ -26,6 +26,14 @@ TEST(Patterns, RunAllTheirStepsInEveryOrder) {
     }
 }
 
+TEST(Patterns, FreeAllThatWasBuiltOnce) {
+    for (const Order order : {Order::kOnce, Order::kOnceShuffled}) {
+        Patterns workload(SmallParams(order, 5000, 2));
+        EXPECT_TRUE(RunAllSteps(&workload, 2));
+        EXPECT_EQ(workload.operations(), 2 * 5000);
+    }
+}
+
 TEST(Patterns, CountWholeBatches) {
     Patterns workload(SmallParams(Order::kBatch, 3000, 1));
     EXPECT_EQ(workload.operations(), 2 * 6000);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "bench/workload_parts.h"
 
@@ -43,10 +44,8 @@ std::uint32_t MostlySmall(std::uint64_t *random) {
     return doubling + static_cast<std::uint32_t>(Uniform(random) * doubling);
 }
 
-std::uint32_t OfABuffer(std::uint64_t *random) {
-    constexpr double kFrom = 5 * kMib;
-    constexpr double kTo = 25 * kMib;
-    return static_cast<std::uint32_t>(kFrom + Uniform(random) * (kTo - kFrom));
+std::uint32_t Between(double from, double to, std::uint64_t *random) {
+    return static_cast<std::uint32_t>(from + Uniform(random) * (to - from));
 }
 
 std::uint32_t SizeOf(Store store, std::uint64_t *random) {
@@ -56,7 +55,11 @@ std::uint32_t SizeOf(Store store, std::uint64_t *random) {
     case Store::kReplace:
         return MostlySmall(random);
     case Store::kBuffers:
-        return OfABuffer(random);
+        return Between(5 * kMib, 25 * kMib, random);
+    case Store::kWritten:
+        return Between(kMib / 16.0, kMib, random);
+    case Store::kLarge:
+        return Between(kMib, 2 * kMib, random);
     }
     return 1;
 }
@@ -104,6 +107,7 @@ template <class Heap> char *Stores::Fresh(Shelf *shelf, std::uint64_t size) cons
     if (store_ == Store::kBuffers) {
         for (std::uint64_t at = 0; at < size; at += kPage) bytes[Heap::LastByte(at + 1)] = 1;
     }
+    if (store_ == Store::kWritten) std::memset(bytes, 1, Heap::LastByte(size) + 1);
     bytes[0] = 1;
     bytes[Heap::LastByte(size)] = 1;
     shelf->bytes += size;

@@ -13,14 +13,17 @@ enum class Store : std::int64_t {
     kCache,   // a queue of so many bytes: the newest block in, the oldest ones out
     kReplace, // slots: a random one is freed when it is full, filled when it is empty
     kBuffers, // slots: a random one is freed and filled with another block
+    kWritten, // the same, of smaller blocks, which are written whole
+    kLarge,   // the same, of blocks of a size between
 };
 
-// Params: store, bytes (kCache: of a thread's queue), slots (kReplace and kBuffers: of a thread),
-// cycles (steps a thread), threads, seed.
+// Params: store, bytes (kCache: of a thread's queue), slots (all but kCache: of a thread), cycles
+// (steps a thread), threads, seed.
 //
 // Sizes, in kCache: log-normal, half of them below 1200 bytes, one in a hundred above 8 KiB. In
-// kReplace: 16 B to 1 MiB, each doubling three quarters as often as the one before. In kBuffers: 5
-// to 25 MiB, all as often; a byte of every page is written, else a block's first and last.
+// kReplace: 16 B to 1 MiB, each doubling three quarters as often as the one before. All as often in
+// the others; in kBuffers 5 to 25 MiB, in kWritten 64 KiB to 1 MiB, in kLarge 1 to 2 MiB. What is
+// written: in kBuffers a byte of every page, in kWritten all, else a block's first and last byte.
 class Stores : public Workload {
   public:
     explicit Stores(const Params &params);
@@ -31,7 +34,7 @@ class Stores : public Workload {
     bool Run(int thread) override;
     void Release(int thread) override;
     void RunEmpty(int thread) override;
-    // Pairs are two each: a step of kCache and kBuffers is a pair, one of kReplace half of one.
+    // Pairs are two each: a step is a pair, one of kReplace half of one.
     double operations() const override;
 
   private:

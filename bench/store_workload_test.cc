@@ -14,7 +14,8 @@ Params SmallParams(Store store, std::int64_t threads) {
 }
 
 TEST(Stores, RunAllTheirSteps) {
-    for (const Store store : {Store::kCache, Store::kReplace, Store::kBuffers}) {
+    for (const Store store :
+         {Store::kCache, Store::kReplace, Store::kBuffers, Store::kWritten, Store::kLarge}) {
         Stores workload(SmallParams(store, 2));
         EXPECT_TRUE(RunAllSteps(&workload, 2));
     }
@@ -24,6 +25,7 @@ TEST(Stores, CountPairs) {
     EXPECT_EQ(Stores(SmallParams(Store::kCache, 1)).operations(), 2 * 3000);
     EXPECT_EQ(Stores(SmallParams(Store::kReplace, 1)).operations(), 3000);
     EXPECT_EQ(Stores(SmallParams(Store::kBuffers, 1)).operations(), 2 * 20);
+    EXPECT_EQ(Stores(SmallParams(Store::kWritten, 1)).operations(), 2 * 3000);
 }
 
 TEST(Stores, HoldABlockThoughItIsLargerThanTheQueue) {

@@ -43,10 +43,9 @@
 #define FRONT_RUN_BLOCKS 4096
 #define FRONT_MEDIUM_BYTES (4 * MiB)
 #define FRONT_MEDIUM_BLOCKS 16 /* at least */
-/* Of blocks longer than that a list holds one, and all such lists of a thread so many bytes: such a
- * block has a slab of its own, which serves any class. Where it is written whole, memory that is
- * still in the cache is worth more than a list; what goes to and fro in one or two sizes has both.
- */
+/* Of blocks longer than that the lists of a thread hold one class, or several with caps of so many
+ * bytes together: such a block has a slab of its own, which serves any class. Where sizes are
+ * random and blocks are written whole, what is still in the cache is worth more than a list. */
 #define FRONT_BIG_FROM (256 * KiB)
 #define FRONT_BIG_BYTES (2 * MiB)
 #define FRONT_MEDIUM_BATCH 4 /* taken from a slab at once: each has pages of its own */

@@ -39,7 +39,6 @@ static uint32_t blocks_in(unsigned c, size_t bytes) {
 static uint32_t max_cap(unsigned c, bool runs) {
     if (c < SMALL_CLASSES && runs) return at_most(c, FRONT_RUN_BYTES, FRONT_RUN_BLOCKS);
     if (c < SMALL_CLASSES) return blocks_in(c, FRONT_CLASS_BYTES);
-    if (cap_is_big(c)) return 1;
     uint32_t blocks = blocks_in(c, FRONT_MEDIUM_BYTES);
     return blocks < FRONT_MEDIUM_BLOCKS ? FRONT_MEDIUM_BLOCKS : blocks;
 }
@@ -74,7 +73,9 @@ static bool set_cap(struct heap *heap, unsigned c, uint32_t cap) {
     size_t block_bytes = hak_size_class[c].block_bytes;
     size_t bytes = caps->bytes - old * block_bytes + cap * block_bytes;
     size_t big = caps->big_bytes + (cap_is_big(c) ? bytes - caps->bytes : 0);
-    if (cap > old && (bytes > FRONT_THREAD_BYTES || big > FRONT_BIG_BYTES)) return false;
+    bool shared = cap_is_big(c) && big != cap * block_bytes;
+    if (cap > old && bytes > FRONT_THREAD_BYTES) return false;
+    if (cap > old && shared && big > FRONT_BIG_BYTES) return false;
     if (wants > had && !charge(caps, wants - had)) return false;
     if (wants < had) uncharge(caps, had - wants);
     caps->bytes = bytes;

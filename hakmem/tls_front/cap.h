@@ -67,7 +67,7 @@ uint64_t hak_caps_charged(void);
 }
 #endif
 
-/* A list of it holds one block, and only where other such lists leave room: FRONT_BIG_BYTES. */
+/* It shares room with others of its kind: FRONT_BIG_BYTES, or as much as one alone may have. */
 HAK_INLINE bool cap_is_big(unsigned c) { return hak_size_class[c].block_bytes > FRONT_BIG_FROM; }
 
 /* It is warm, and other big classes have the room. */

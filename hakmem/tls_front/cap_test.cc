@@ -60,33 +60,48 @@ TEST_F(Caps, OfAThreadAreBounded) {
 
 constexpr unsigned kLongest = CLASSES - 1, kFirstBig = CLASSES - 8; /* 1 MiB, 320 KiB */
 
-TEST_F(Caps, OfBigClassesAreOneBlockEachAndBoundedTogether) {
+TEST_F(Caps, ABigClassAloneHasRoomAsOthersHave) {
     hak_options.front_max_mb = 1024;
     in_a_thread([](heap *heap) {
         EXPECT_EQ(hak_size_class[kLongest].block_bytes, 1 * MiB);
         grow(heap, kFirstBig - 1);
-        size_t bytes = 0;
-        for (unsigned c = kFirstBig; c < CLASSES; c++) {
-            EXPECT_TRUE(cap_is_big(c)) << c;
-            EXPECT_LE(heap->lists.of[c].cap, 1) << c;
-            EXPECT_EQ(cap_wants_room(heap, c), heap->lists.of[c].cap == 0) << c;
-            bytes += heap->lists.of[c].cap * size_t{hak_size_class[c].block_bytes};
+        for (unsigned c = kFirstBig - 1; c < CLASSES; c++) {
+            bool first = c <= kFirstBig;
+            EXPECT_EQ(cap_is_big(c), c >= kFirstBig) << c;
+            EXPECT_EQ(heap->lists.of[c].cap, first ? FRONT_MEDIUM_BLOCKS : 0) << c;
+            EXPECT_EQ(cap_wants_room(heap, c), !first) << c;
         }
-        EXPECT_EQ(heap->caps.big_bytes, bytes);
-        EXPECT_LE(bytes, FRONT_BIG_BYTES);
-        EXPECT_GT(bytes, FRONT_BIG_BYTES / 2);
-        EXPECT_EQ(heap->lists.of[kFirstBig - 1].cap, FRONT_MEDIUM_BLOCKS);
-        EXPECT_FALSE(cap_wants_room(heap, kFirstBig - 1));
+        EXPECT_EQ(heap->caps.big_bytes,
+                  FRONT_MEDIUM_BLOCKS * size_t{hak_size_class[kFirstBig].block_bytes});
         hak_caps_forget(heap);
         EXPECT_EQ(heap->caps.big_bytes, 0u);
         EXPECT_FALSE(cap_wants_room(heap, kLongest)) << "it is cold";
     });
 }
 
+TEST_F(Caps, OfBigClassesAreBoundedTogether) {
+    hak_options.front_max_mb = 1024;
+    in_a_thread([](heap *heap) {
+        for (int i = 0; i < 2 * FRONT_COLD_TURNS + 40; i++) {
+            for (unsigned c = kFirstBig; c < CLASSES; c++) {
+                hak_cap_flow(heap, c, i % 2 == 0 ? FLOW_IN : FLOW_OUT);
+            }
+        }
+        size_t bytes = 0;
+        for (unsigned c = kFirstBig; c < CLASSES; c++) {
+            bytes += heap->lists.of[c].cap * size_t{hak_size_class[c].block_bytes};
+            EXPECT_EQ(cap_wants_room(heap, c), heap->lists.of[c].cap == 0) << c;
+        }
+        EXPECT_EQ(heap->caps.big_bytes, bytes);
+        EXPECT_LE(bytes, FRONT_BIG_BYTES);
+        EXPECT_GT(bytes, FRONT_BIG_BYTES / 2);
+    });
+}
+
 TEST_F(Caps, ABigClassThatCoolsLeavesItsRoom) {
     in_a_thread([](heap *heap) {
         grow(heap, kLongest);
-        EXPECT_EQ(heap->caps.big_bytes, 1 * MiB);
+        EXPECT_EQ(heap->caps.big_bytes, FRONT_MEDIUM_BLOCKS * MiB);
         hak_cap_cool(heap, kLongest);
         EXPECT_EQ(heap->caps.big_bytes, 0u);
     });

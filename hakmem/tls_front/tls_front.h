@@ -82,7 +82,7 @@ struct front {
 /* The sums of a thread's caps (cap.h). */
 struct caps {
     size_t bytes;                /* at most FRONT_THREAD_BYTES */
-    size_t big_bytes;            /* of these: of big classes, at most FRONT_BIG_BYTES */
+    size_t big_bytes;            /* of these: of big classes, which share FRONT_BIG_BYTES */
     size_t charged;              /* of `bytes`: counted against the bound of all threads */
     uint32_t until_look;         /* slow calls, to the next look at the clock */
     uint32_t looks;              /* since the last sweep */

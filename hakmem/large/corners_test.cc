@@ -260,6 +260,22 @@ TEST_F(LargeRoom, WhatWasUsedSinceTheLastTickStays) {
     EXPECT_EQ(stats().cached_bytes, 3 * MiB);
 }
 
+TEST_F(LargeRoom, APartIsPurgedToItsEndOnly) {
+    set_room(100);
+    char *all = allocate(12 * MiB);
+    std::memset(all, 7, 12 * MiB);
+    give(all);
+    char *part = allocate(4 * MiB), *rest = allocate(8 * MiB);
+    ASSERT_EQ(part, all);
+    ASSERT_EQ(rest, all + 4 * MiB);
+    give(part);
+    tick();
+    tick();
+    EXPECT_EQ(stats().kept_bytes, 0u);
+    EXPECT_EQ(std::count(rest, rest + 8 * MiB, 7), static_cast<ptrdiff_t>(8 * MiB));
+    give(rest);
+}
+
 TEST_F(LargeRoom, WhatIsParkedForLongGoesBack) {
     give(allocate(6 * MiB));
     tick();

@@ -58,7 +58,7 @@
 #define FRONT_WARM_BYTES (8 * KiB)
 /* Of the first threads, so many, the small classes are warm from the start: what few threads keep
  * is little, and a program that builds something, takes it down and ends is never warm else. */
-#define FRONT_WARM_THREADS 4
+#define FRONT_WARM_THREADS 2
 /* Lists of blocks that share lines are sorted by whose they are, where there are other threads.
  * After so many in a row without another's block, so many are not. */
 #define FRONT_OWN_LISTS 4

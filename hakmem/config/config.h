@@ -142,6 +142,13 @@
 #define HUGE_CLASS_SLABS 8
 #define HUGE_HEAP_BYTES (20 * MiB)
 #define HUGE_BLOCK_MAX (64 * KiB) /* larger ones leave whole pages of theirs untouched */
+/* And where programs touch what they are given: so many full slabs of small pages are looked at,
+ * in so many superslabs at most, and no greater part of them may be missing. Then so many more
+ * superslabs get huge pages before the next look. */
+#define HUGE_SAMPLE_SLABS 16
+#define HUGE_SAMPLE_SUPERSLABS 64
+#define HUGE_UNTOUCHED 11
+#define HUGE_TRUSTED 8
 /* A huge page that takes longer costs more than the small ones in its place, 2 us each: a virtual
  * machine has to ask its host for it (5 to 7 ms; 0.1 where the host has given it). Then so many
  * superslabs get small pages before another is tried, and twice as many each time, to the most. */

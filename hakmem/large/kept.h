@@ -9,7 +9,6 @@
 #ifndef HAKMEM_LARGE_KEPT_H_
 #define HAKMEM_LARGE_KEPT_H_
 
-#include "hakmem/base/list.h"
 #include "hakmem/large/record.h"
 #include "hakmem/large/sizes.h"
 

@@ -48,6 +48,8 @@ bool hak_os_purge(void *base, size_t bytes);
 bool hak_os_protect(void *base, size_t bytes, bool closed);
 /* Makes the pages resident in one call. False when the kernel cannot. */
 bool hak_os_populate(void *base, size_t bytes);
+/* So much of the range (whole pages) is resident; 0 too where the kernel does not say. */
+size_t hak_os_resident_bytes(const void *base, size_t bytes);
 /* Some page of 64 KiB around the middle of the range is there. */
 bool hak_os_has_middle(const void *base, size_t bytes);
 /* Grows or shrinks a mapping where it is. */

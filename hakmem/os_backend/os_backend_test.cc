@@ -135,6 +135,23 @@ TEST_F(OsBackend, TheMiddleOfARangeIsThereOnceItIsWritten) {
     EXPECT_EQ(errno, 4321);
 }
 
+TEST_F(OsBackend, ResidentBytesAreThoseOfThePagesThatAreThere) {
+    size_t bytes = 3 * MiB; /* more than the kernel is asked about at once */
+    char *base = static_cast<char *>(hak_os_map(bytes, page_));
+    ASSERT_NE(base, nullptr);
+    errno = 4321;
+    EXPECT_EQ(hak_os_resident_bytes(base, bytes), 0u);
+    std::memset(base + page_, 1, page_);
+    std::memset(base + bytes - 2 * page_, 1, 2 * page_);
+    EXPECT_EQ(hak_os_resident_bytes(base, bytes), 3 * page_);
+    EXPECT_EQ(hak_os_resident_bytes(base + page_, page_), page_);
+    EXPECT_EQ(hak_os_resident_bytes(base, page_), 0u);
+    EXPECT_EQ(hak_os_resident_bytes(base, 0), 0u);
+    EXPECT_TRUE(hak_os_unmap(base, bytes));
+    EXPECT_EQ(hak_os_resident_bytes(base, bytes), 0u) << "there is no such range";
+    EXPECT_EQ(errno, 4321);
+}
+
 TEST_F(OsBackend, ResizingKeepsWhatFits) {
     char *base = static_cast<char *>(hak_os_map(16 * page_, page_));
     ASSERT_NE(base, nullptr);

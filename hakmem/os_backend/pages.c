@@ -56,17 +56,27 @@ bool hak_os_ask_huge(void *base, size_t bytes) {
     return advise(base, bytes, MADV_HUGEPAGE);
 }
 
-bool hak_os_has_middle(const void *base, size_t bytes) {
-    enum { MIDDLE = 64 * KiB };
-    unsigned char there[MIDDLE / (4 * KiB)] = {0}; /* a byte a page, of the smallest there are */
-    size_t page = hak_os_page_bytes(), length = bytes < MIDDLE ? bytes / page * page : MIDDLE;
-    size_t from = (bytes - length) / 2 / page * page;
+size_t hak_os_resident_bytes(const void *base, size_t bytes) {
+    enum { MOST = 512, UNTOLD = 0x80 };
+    unsigned char pages[MOST]; /* as the kernel counts them, which may be smaller than ours */
+    size_t resident = 0, step = MOST * 4 * KiB;
     int saved = errno;
-    bool known = mincore((char *)(uintptr_t)base + from, length, there) == 0;
+    for (size_t at = 0; at < bytes; at += step) {
+        size_t here = bytes - at < step ? bytes - at : step, told = 0, there = 0;
+        memset(pages, UNTOLD, sizeof(pages));
+        if (mincore((char *)(uintptr_t)base + at, here, pages) != 0) break;
+        for (size_t i = 0; i < MOST && pages[i] != UNTOLD; i++, told++) there += pages[i] & 1;
+        resident += here / told * there;
+    }
     errno = saved;
-    unsigned any = 0;
-    for (size_t i = 0; i < sizeof(there); i++) any |= there[i];
-    return known && (any & 1) != 0;
+    return resident;
+}
+
+bool hak_os_has_middle(const void *base, size_t bytes) {
+    size_t page = hak_os_page_bytes(), middle = 64 * KiB;
+    size_t length = bytes < middle ? bytes / page * page : middle;
+    size_t from = (bytes - length) / 2 / page * page;
+    return hak_os_resident_bytes((const char *)base + from, length) != 0;
 }
 
 void hak_os_drop_tables(void *base, size_t bytes) { advise(base, bytes, MADV_DONTNEED); }

@@ -6,6 +6,9 @@
  * superslab has small pages from then on, until it is empty and purged. The tables of small pages
  * that went in parts go before it is asked for huge ones again: there is no place for both.
  *
+ * Programs that leave pages of their blocks untouched would have them all: so a few slabs that are
+ * full, all of whose blocks went out, are looked at first.
+ *
  * What a huge page costs depends on where the kernel has it from, so each is asked for at once, and
  * the call is timed: after a slow one small pages serve for a while. */
 #include "hakmem/base/clock.h"
@@ -46,6 +49,57 @@ static void touch(struct superslab *ss) {
     hak_superslabs_set(&hak_pool.all, ss, 0, UINT32_MAX);
 }
 
+/* Its blocks are all outside. Relaxed, here and below: it may be another thread's, and one that
+ * just begins or ends is told from no other. */
+static bool is_full(const struct slab *slab) {
+    unsigned capacity = load_relaxed(&slab->capacity);
+    return capacity != 0 && load_relaxed(&slab->out) == capacity;
+}
+
+/* Of full slabs of small pages: their bytes, and how many of these are resident. */
+struct sample {
+    unsigned superslabs, slabs; /* looked at */
+    size_t bytes, resident;
+};
+
+static void look_at(struct sample *sample, const struct superslab *ss) {
+    sample->superslabs++;
+    if (ss->huge) return;
+    for (unsigned i = 0; i < SLABS_PER_SUPERSLAB && sample->slabs < HUGE_SAMPLE_SLABS; i++) {
+        const struct slab *slab = &ss->slabs[i];
+        if (!(ss->used >> i & 1) || !is_full(slab)) continue;
+        size_t bytes = load_relaxed(&slab->span) * SLAB_BYTES;
+        sample->slabs++;
+        sample->bytes += bytes;
+        sample->resident += hak_os_resident_bytes(ss->base + i * SLAB_BYTES, bytes);
+    }
+}
+
+/* The fullest superslabs, those that became so last first. */
+static struct sample take_sample(void) {
+    struct sample sample = {0, 0, 0, 0};
+    for (unsigned run = 0; run < SLABS_PER_SUPERSLAB; run++) {
+        const struct list *all = &hak_pool.all.by_run[run];
+        for (const struct list *l = all->next; l != all; l = l->next) {
+            if (sample.superslabs == HUGE_SAMPLE_SUPERSLABS) return sample;
+            look_at(&sample, list_entry(l, struct superslab, by_run));
+        }
+    }
+    return sample;
+}
+
+/* Programs touch what they are given, or all of it is of huge pages. */
+static bool is_touched(struct huge_pace *pace) {
+    if (pace->trusted != 0) {
+        pace->trusted--;
+        return true;
+    }
+    struct sample sample = take_sample();
+    bool touched = sample.bytes - sample.resident <= sample.bytes / HUGE_UNTOUCHED;
+    if (touched) pace->trusted = HUGE_TRUSTED;
+    return touched;
+}
+
 /* Blocks of larger classes leave whole pages of theirs untouched. */
 static bool pays(unsigned c, bool grows) {
     return grows && hak_size_class[c].block_bytes <= HUGE_BLOCK_MAX &&
@@ -54,9 +108,11 @@ static bool pays(unsigned c, bool grows) {
 }
 
 void hak_huge_choose(struct superslab *ss, unsigned c, bool grows) {
+    struct huge_pace *pace = &hak_pool.huge;
     if (ss->used != 0 || ss->resident != 0) return;
     /* All of it is resident at the first touch: what does not fit the budget stays small. */
-    bool huge = pays(c, grows) && may_try(&hak_pool.huge) && hak_budget_take(SUPERSLAB_BYTES);
+    bool huge =
+        pays(c, grows) && may_try(pace) && is_touched(pace) && hak_budget_take(SUPERSLAB_BYTES);
     if (huge && ss->parted) {
         hak_os_drop_tables(ss->base, SUPERSLAB_BYTES);
         ss->parted = false;

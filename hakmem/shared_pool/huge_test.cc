@@ -115,6 +115,74 @@ TEST_F(Huge, NotForWhoeverMayTouchLittle) {
     EXPECT_TRUE(slab_superslab(Take(size_class_of(HUGE_BLOCK_MAX), true))->huge);
 }
 
+/* Slabs of 16 KiB blocks, all of which are outside, and so many pages of each block there. */
+class Touched : public Huge {
+  protected:
+    void TearDown() override {
+        for (slab *s : slabs_) s->out = 0;
+        Huge::TearDown();
+    }
+    void Fill(size_t pages_a_block) {
+        const unsigned c = size_class_of(kBlock);
+        while (hak_pool.all.used < kHeapSlabs) {
+            slab *s = Take(c, true);
+            s->out = s->capacity;
+            Touch(s, pages_a_block);
+        }
+    }
+    static void Touch(slab *s, size_t pages_a_block) {
+        for (size_t i = 0; i < s->capacity; i++) {
+            std::memset(slab_base(s) + i * kBlock, 1, pages_a_block * 4 * KiB);
+        }
+    }
+    /* The next superslab for small blocks gets huge pages. */
+    bool NextIsHuge() {
+        while (longest_run(~slab_superslab(slabs_.back())->used) != 0) Take(kSmall, true);
+        return slab_superslab(Take(kSmall, true))->huge;
+    }
+    static constexpr size_t kBlock = 16 * KiB;
+};
+
+TEST_F(Touched, WhatLeavesPagesUntouchedKeepsSmallOnes) {
+    Fill(3);
+    EXPECT_FALSE(NextIsHuge());
+    EXPECT_FALSE(NextIsHuge()) << "also when asked again";
+    for (slab *s : slabs_) {
+        if (s->out != 0) Touch(s, 4);
+    }
+    EXPECT_TRUE(NextIsHuge());
+}
+
+TEST_F(Touched, ATenthMayBeUntouched) {
+    Fill(4);
+    superslab *last = slab_superslab(slabs_.back());
+    size_t looked_at = HUGE_SAMPLE_SLABS * SLAB_BYTES, most = looked_at / HUGE_UNTOUCHED;
+    size_t gone = most / (4 * KiB) + 1;
+    for (unsigned i = 0; i < gone; i++) {
+        char *page = last->base + i * 16 * KiB; /* one of each block's */
+        ASSERT_EQ(madvise(page, 4 * KiB, MADV_DONTNEED), 0);
+    }
+    EXPECT_FALSE(NextIsHuge());
+    *(last->base) = 1;
+    EXPECT_TRUE(NextIsHuge());
+}
+
+TEST_F(Touched, OnlySlabsWithoutFreeBlocksSayIt) {
+    Fill(1);
+    for (slab *s : slabs_) s->out--;
+    EXPECT_TRUE(NextIsHuge());
+}
+
+TEST_F(Touched, AfterEightIsLookedAgain) {
+    Fill(4);
+    EXPECT_TRUE(NextIsHuge());
+    for (slab *s : slabs_) {
+        if (s->out != 0) hak_os_purge(slab_base(s), s->span * SLAB_BYTES);
+    }
+    for (int i = 0; i < HUGE_TRUSTED; i++) ASSERT_TRUE(NextIsHuge()) << i;
+    EXPECT_FALSE(NextIsHuge());
+}
+
 TEST_F(Huge, WhatWasHugeAndGoesToAnotherUseIsSoNoLonger) {
     Grow(kHeapSlabs);
     superslab *ss = slab_superslab(Take(kSmall, true));

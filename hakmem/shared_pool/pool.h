@@ -39,9 +39,10 @@ struct purge_policy {
 
 /* Where huge pages are slow small ones serve meanwhile. */
 struct huge_pace {
-    bool trying;   /* one is on its way: until it is there, others take small ones */
-    unsigned left; /* superslabs, to the next try */
-    unsigned next; /* pause, if that is slow too; 0: the first */
+    bool trying;      /* one is on its way: until it is there, others take small ones */
+    unsigned left;    /* superslabs, to the next try */
+    unsigned next;    /* pause, if that is slow too; 0: the first */
+    unsigned trusted; /* huge superslabs, to the next look at what programs touch */
 };
 
 struct pool {

@@ -1,12 +1,10 @@
-/* For tests: a superslab, one slab of it, and a process that goes on after a misuse. */
+/* For tests: a superslab, and one slab of it. */
 #ifndef HAKMEM_SLAB_ONE_SLAB_H_
 #define HAKMEM_SLAB_ONE_SLAB_H_
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
-#include "hakmem/base/misuse.h"
+#include "hakmem/base/expect_report.h"
 #include "hakmem/os_backend/os_backend.h"
 #include "hakmem/registry/registry.h"
 #include "hakmem/slab/slab.h"
@@ -41,16 +39,5 @@ class OneSlab : public testing::Test {
     superslab *ss_ = nullptr;
     slab_owner owner_ = {};
 };
-
-/* In a process that goes on after a misuse, which it reports as `line`. */
-template <typename Body> void expect_report(const char *line, Body body) {
-    EXPECT_EXIT(
-        {
-            hak_misuse_set_policy(nullptr, true, false);
-            body();
-            _Exit(testing::Test::HasFailure() ? 1 : 0);
-        },
-        testing::ExitedWithCode(0), line);
-}
 
 #endif

@@ -4,7 +4,6 @@
 
 #include <gtest/gtest.h>
 #include <sched.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <thread>
@@ -47,17 +46,17 @@ std::vector<void *> anothers_blocks(unsigned c) {
 constexpr char kCorrupted[] = "^hakmem: corrupted free block: ";
 
 TEST(Bin, OfAnotherClassAreNotReturned) {
-    expect_report(kCorrupted, [](heap *heap) {
+    expect_heap_report(kCorrupted, [](heap *heap) {
         EXPECT_EQ(hak_bin_return(heap, kClass, list_of({allocate(kClass + 4)})), 0u);
     });
-    expect_report(kCorrupted, [](heap *heap) {
+    expect_heap_report(kCorrupted, [](heap *heap) {
         EXPECT_TRUE(hak_bin_return_one(heap, kClass, allocate(kClass + 4)));
     });
-    expect_report(kCorrupted, [](heap *heap) {
+    expect_heap_report(kCorrupted, [](heap *heap) {
         chain other = {list_of({allocate(kClass + 4)}), 1};
         EXPECT_FALSE(hak_bin_hand_over(heap, kClass, other));
     });
-    expect_report(kCorrupted, [](heap *heap) {
+    expect_heap_report(kCorrupted, [](heap *heap) {
         void *own = allocate(kTiny);
         chain kept = hak_bin_keep_own(heap, kTiny, list_of({own, allocate(kClass)}));
         EXPECT_EQ(kept.head, own);
@@ -67,7 +66,7 @@ TEST(Bin, OfAnotherClassAreNotReturned) {
 }
 
 TEST(Bin, ThatGoToOthersAreLookedAtThere) {
-    expect_report(kCorrupted, [](heap *heap) {
+    expect_heap_report(kCorrupted, [](heap *heap) {
         std::vector<void *> blocks = anothers_blocks(kClass);
         list_of(blocks);
         *block_cookie(blocks[1]) ^= 1;
@@ -77,7 +76,7 @@ TEST(Bin, ThatGoToOthersAreLookedAtThere) {
         EXPECT_EQ(hak_transfer_bytes(), 0u);
         EXPECT_NE(allocate(kClass), blocks[1]);
     });
-    expect_report(kCorrupted, [](heap *heap) {
+    expect_heap_report(kCorrupted, [](heap *heap) {
         std::vector<void *> blocks = anothers_blocks(kTiny);
         list_of(blocks);
         *block_cookie(blocks[1]) ^= 1;
@@ -86,18 +85,18 @@ TEST(Bin, ThatGoToOthersAreLookedAtThere) {
 }
 
 TEST(Bin, OfAnothersBlocksStopWhereTheyAreBroken) {
-    expect_report(kCorrupted, [](heap *heap) {
+    expect_heap_report(kCorrupted, [](heap *heap) {
         std::vector<void *> blocks = anothers_blocks(kClass);
         list_of(blocks);
         *block_cookie(blocks[1]) ^= 1;
         EXPECT_EQ(hak_bin_return(heap, kClass, blocks[0]), 64u);
     });
-    expect_report("^hakmem: invalid free: ", [](heap *heap) {
+    expect_heap_report("^hakmem: invalid free: ", [](heap *heap) {
         std::vector<void *> blocks = anothers_blocks(kClass);
         void *inside = static_cast<char *>(blocks[0]) + 16;
         EXPECT_EQ(hak_bin_return(heap, kClass, list_of({inside, blocks[1]})), 0u);
     });
-    expect_report("^hakmem: double free: ", [](heap *heap) {
+    expect_heap_report("^hakmem: double free: ", [](heap *heap) {
         std::vector<void *> blocks = anothers_blocks(kClass);
         EXPECT_EQ(hak_slab_give_remote(blocks[0]), SLAB_OK);
         EXPECT_EQ(hak_bin_return(heap, kClass, list_of({blocks[0]})), 64u);
@@ -113,7 +112,7 @@ void *take_after(void *block) {
 }
 
 TEST(Bin, OfListsThatAreOwnForLongOneInAFewIsLookedAt) {
-    expect_report("^$", [](heap *heap) {
+    expect_heap_report("^$", [](heap *heap) {
         void *theirs = anothers_blocks(kTiny)[0];
         warm_up(kTiny);
         void *own = take_after(allocate(kTiny));
@@ -138,7 +137,7 @@ TEST(Bin, OfListsThatAreOwnForLongOneInAFewIsLookedAt) {
 }
 
 TEST(Bin, AnothersBlocksGoBackWordByWord) {
-    expect_report("^$", [](heap *heap) {
+    expect_heap_report("^$", [](heap *heap) {
         static std::vector<void *> blocks;
         static std::atomic<bool> there{false};
         std::thread([] {
@@ -156,7 +155,7 @@ TEST(Bin, AnothersBlocksGoBackWordByWord) {
 }
 
 TEST(Bin, ABlockThatIsInItsSlabIsNotGivenAgain) {
-    expect_report("^hakmem: double free: ", [](heap *heap) {
+    expect_heap_report("^hakmem: double free: ", [](heap *heap) {
         void *kept = allocate(kClass), *freed = allocate(kClass);
         EXPECT_TRUE(hak_bin_return_one(heap, kClass, freed));
         EXPECT_TRUE(hak_bin_return_one(heap, kClass, freed));
@@ -228,7 +227,7 @@ std::pair<std::vector<void *>, std::vector<void *>> of_two_slabs() {
 }
 
 TEST(Bin, ABlockThatStandsAloneGoesBackOnce) {
-    expect_report("^hakmem: double free: [^\n]*\n$", [](heap *heap) {
+    expect_heap_report("^hakmem: double free: [^\n]*\n$", [](heap *heap) {
         auto [one, other] = of_two_slabs();
         hak_bin_return(heap, kClass, list_of({one[0], other[0]}));
         EXPECT_EQ(hak_bin_return(heap, kClass, list_of({one[1], other[1], one[0], other[2]})),
@@ -237,7 +236,7 @@ TEST(Bin, ABlockThatStandsAloneGoesBackOnce) {
 }
 
 TEST(Bin, ABlockThatStandsAloneMustBeWhole) {
-    expect_report(kCorrupted, [](heap *heap) {
+    expect_heap_report(kCorrupted, [](heap *heap) {
         auto [one, other] = of_two_slabs();
         void *list = list_of({one[0], other[0], one[1], other[1]});
         *block_cookie(one[1]) ^= 1;
@@ -247,7 +246,7 @@ TEST(Bin, ABlockThatStandsAloneMustBeWhole) {
 
 /* The slab ends with the first, which comes once more. */
 TEST(Bin, ABlockOfASlabThatEndedMeanwhileIsReported) {
-    expect_report(kCorrupted, [](heap *heap) {
+    expect_heap_report(kCorrupted, [](heap *heap) {
         std::vector<void *> blocks;
         for (int i = 0; i < 8; i++) blocks.push_back(allocate(kFour));
         flush();
@@ -264,7 +263,7 @@ TEST(Bin, ABlockOfASlabThatEndedMeanwhileIsReported) {
 }
 
 TEST(Bin, AnothersBlockGoesBackOnceInAList) {
-    expect_report("^hakmem: double free: [^\n]*\n$", [](heap *heap) {
+    expect_heap_report("^hakmem: double free: [^\n]*\n$", [](heap *heap) {
         void *block = anothers_blocks(kClass)[0];
         block_link(block, block, heap->lists.cookie);
         EXPECT_EQ(hak_bin_return(heap, kClass, block), 64u);

@@ -3,11 +3,9 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <csignal>
-#include <cstdio>
 #include <ctime>
 #include <thread>
 #include <vector>
@@ -38,13 +36,14 @@ constexpr unsigned kRun = 62; /* 28 KiB: slabs of four units */
 constexpr char kCorrupted[] = "^hakmem: corrupted free block: ";
 
 TEST(Lists, AFreeAsideOfWhatIsNoBlockIsReported) {
-    expect_report("^hakmem: invalid free: ",
-                  [](heap *) { hak_front_free_aside(static_cast<char *>(allocate(kClass)) + 16); });
-    expect_report(kCorrupted, [](heap *) {
+    expect_heap_report("^hakmem: invalid free: ", [](heap *) {
+        hak_front_free_aside(static_cast<char *>(allocate(kClass)) + 16);
+    });
+    expect_heap_report(kCorrupted, [](heap *) {
         static int local;
         hak_front_free_aside(&local);
     });
-    expect_report("^hakmem: double free: [^\n]*\n$", [](heap *) {
+    expect_heap_report("^hakmem: double free: [^\n]*\n$", [](heap *) {
         void *block = allocate(kClass), *kept = allocate(kClass);
         slab *of_both = hak_slab_of(kept);
         unsigned before = hak_slab_count_free(of_both);
@@ -55,7 +54,7 @@ TEST(Lists, AFreeAsideOfWhatIsNoBlockIsReported) {
 }
 
 TEST(Lists, AFreeAsideOfABlockInAListIsReported) {
-    expect_report("^hakmem: double free: [^\n]*\n$", [](heap *) {
+    expect_heap_report("^hakmem: double free: [^\n]*\n$", [](heap *) {
         warm_up(kClass);
         void *block = allocate(kClass), *kept = allocate(kClass);
         slab *of_both = hak_slab_of(kept);
@@ -113,7 +112,7 @@ TEST(Lists, TheHotPathTakesOnlyWhatIsABlockAndLive) {
 }
 
 TEST(Lists, ABlockThatIsWrittenToInAListIsNotLoaded) {
-    expect_report(kCorrupted, [](heap *heap) {
+    expect_heap_report(kCorrupted, [](heap *heap) {
         warm_up(kClass);
         list_pair *list = &heap->lists.of[kClass];
         void *block = allocate(kClass);
@@ -160,13 +159,13 @@ TEST(Lists, AReloadBringsTheNextLookAtTheClockNearer) {
 }
 
 TEST(Lists, TheSlowPathTakesOnlyWhatIsABlockAndLive) {
-    expect_report("^hakmem: invalid free: [^\n]*\n$", [](heap *heap) {
+    expect_heap_report("^hakmem: invalid free: [^\n]*\n$", [](heap *heap) {
         warm_up(kClass);
         char *block = static_cast<char *>(allocate(kClass));
         free_slowly(block + 16, kClass);
         EXPECT_NE(heap->lists.of[kClass].loaded, block + 16);
     });
-    expect_report("^hakmem: double free: [^\n]*\n$", [](heap *heap) {
+    expect_heap_report("^hakmem: double free: [^\n]*\n$", [](heap *heap) {
         warm_up(kClass);
         void *block = allocate(kClass), *other = allocate(kClass);
         give(block);
@@ -174,7 +173,7 @@ TEST(Lists, TheSlowPathTakesOnlyWhatIsABlockAndLive) {
         free_slowly(block, kClass);
         EXPECT_EQ(heap->lists.of[kClass].loaded, other);
     });
-    expect_report("^hakmem: double free: [^\n]*\n$", [](heap *heap) {
+    expect_heap_report("^hakmem: double free: [^\n]*\n$", [](heap *heap) {
         warm_up(kClass);
         void *block = allocate(kClass), *kept = allocate(kClass);
         block_link(block, LIST_END, heap->lists.cookie);
@@ -190,7 +189,7 @@ TEST(Lists, TheSlowPathTakesOnlyWhatIsABlockAndLive) {
 constexpr unsigned kFour = 59;
 
 TEST(Lists, WhereASlabsBlocksWereAllWrittenToAnotherServes) {
-    expect_report(kCorrupted, [](heap *) {
+    expect_heap_report(kCorrupted, [](heap *) {
         void *blocks[4];
         for (void *&b : blocks) b = allocate(kFour);
         slab *s = hak_slab_of(blocks[0]);

@@ -3,14 +3,12 @@
 #define HAKMEM_TLS_FRONT_STEPS_H_
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <cstdio>
 #include <future>
 #include <thread>
 #include <vector>
 
-#include "hakmem/base/misuse.h"
+#include "hakmem/base/expect_report.h"
 #include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/tls_front/cap.h"
 #include "hakmem/tls_front/tls_front.h"
@@ -116,22 +114,12 @@ template <typename Body> inline void in_a_thread(Body body) {
     }).join();
 }
 
-/* A process that goes on after a misuse, which it reports as `line`. */
-template <typename Body> inline void expect_report(const char *line, Body body) {
-    testing::FLAGS_gtest_death_test_style = "threadsafe";
-    EXPECT_EXIT(
-        {
-            hak_misuse_set_policy(nullptr, true, false);
-            hak_front_start();
-            body(hak_front.heap);
-            const auto *result = testing::UnitTest::GetInstance()->current_test_info()->result();
-            for (int i = 0; i < result->total_part_count(); i++) {
-                std::fprintf(stderr, "line %d: %s\n", result->GetTestPartResult(i).line_number(),
-                             result->GetTestPartResult(i).message());
-            }
-            _exit(testing::Test::HasFailure() ? 1 : 0);
-        },
-        testing::ExitedWithCode(0), line);
+/* expect_report for what a heap does. */
+template <typename Body> inline void expect_heap_report(const char *line, Body body) {
+    expect_report(line, [&] {
+        hak_front_start();
+        body(hak_front.heap);
+    });
 }
 
 #endif

@@ -46,13 +46,10 @@ bool hak_raw_enter(void) {
     return front_enter();
 }
 
-/* Slab classes can serve it at this alignment. */
-static bool fits_slab(size_t size, size_t align) {
-    return size <= MEDIUM_MAX && align <= hak_os_page_bytes();
-}
-
-/* The smallest class whose blocks have `size` bytes and lie at multiples of `align`. */
+/* The smallest class whose blocks have `size` bytes and lie at multiples of `align`; CLASSES: none
+ * does. */
 static unsigned class_for(size_t size, size_t align) {
+    if (size > MEDIUM_MAX || align > hak_os_page_bytes()) return CLASSES;
     if (align <= BLOCK_MIN) return size_class_of(size);
     size_t rounded = align_up(size == 0 ? 1 : size, align);
     if (rounded > MEDIUM_MAX) return CLASSES;
@@ -63,7 +60,7 @@ static unsigned class_for(size_t size, size_t align) {
 
 /* Entered, with a heap. */
 static void *take(size_t size, size_t align, bool *zero) {
-    unsigned c = fits_slab(size, align) ? class_for(size, align) : CLASSES;
+    unsigned c = class_for(size, align);
     if (c >= CLASSES) return hak_large_alloc(size, align, false, zero);
     *zero = false;
     return hak_front_take(c);
@@ -78,7 +75,7 @@ static void *allocate_once(size_t size, size_t align, bool *zero) {
 
 /* Bytes that must be resident to serve a request. */
 static size_t needed(size_t size, size_t align) {
-    unsigned c = fits_slab(size, align) ? class_for(size, align) : CLASSES;
+    unsigned c = class_for(size, align);
     return c < CLASSES ? hak_size_class[c].span * SLAB_BYTES : size;
 }
 
@@ -123,44 +120,38 @@ void *hak_raw_alloc(size_t size, size_t align, bool *zero) {
     return NULL;
 }
 
+/* Of a class whose list ran empty: the commonest reason why malloc left the hot path. NULL: not
+ * now, the long way may have it. */
+HAK_INLINE void *take_listed(unsigned c) {
+    void *block = front_reload(c << CLASS_SCALE);
+    if (HAK_LIKELY(block != NULL)) return block;
+    if (HAK_UNLIKELY(hak_front.heap == NULL || watch_may_be_on()) || !front_enter()) return NULL;
+    block = hak_front_take(c);
+    front_leave();
+    return block;
+}
+
 void *hak_malloc_slow(size_t size) {
     if (guard_is_on() && !watch_may_be_on()) return hak_guarded_alloc(BLOCK_MIN, size);
-    if (HAK_UNLIKELY(size > MEDIUM_MAX)) {
-        void *block = watch_may_be_on() ? NULL : hak_large_take(size);
-        if (HAK_LIKELY(block != NULL)) return block;
-    } else {
-        /* The commonest reason: a class's list ran empty. */
-        unsigned c = size_class_of(size);
-        void *block = front_reload(c << CLASS_SCALE);
-        if (HAK_LIKELY(block != NULL)) return block;
-        if (HAK_LIKELY(hak_front.heap != NULL && !watch_may_be_on()) && front_enter()) {
-            block = hak_front_take(c);
-            front_leave();
-            if (HAK_LIKELY(block != NULL)) return block;
-        }
+    void *block = NULL;
+    if (HAK_LIKELY(size <= MEDIUM_MAX)) {
+        block = take_listed(size_class_of(size));
+    } else if (!watch_may_be_on()) {
+        block = hak_large_take(size);
     }
+    if (HAK_LIKELY(block != NULL)) return block;
     if (watch_may_be_on()) return hak_watched_alloc(BLOCK_MIN, size);
     bool zero = false;
     return hak_raw_alloc(size, BLOCK_MIN, &zero);
 }
 
-/* A block of the thread's list that lies right: of the class of the rounded size, if its blocks do.
- * NULL: there is none, or another class must serve. */
-static void *take_aligned(size_t align, size_t size) {
-    if (align > hak_os_page_bytes() || size > MIDDLE_MAX) return NULL;
-    size_t rounded = align_up(size == 0 ? 1 : size, align);
-    if (rounded > MIDDLE_MAX) return NULL;
-    size_t scaled =
-        rounded <= SMALL_MAX ? scaled_class_of_small(rounded) : scaled_class_of_middle(rounded);
-    bool right = (hak_size_class[scaled >> CLASS_SCALE].block_bytes & (align - 1)) == 0;
-    return right ? front_pop(scaled) : NULL;
-}
-
 void *hak_aligned_slow(size_t align, size_t size) {
-    void *block = take_aligned(align, size);
-    if (HAK_LIKELY(block != NULL)) return block;
+    if (align <= BLOCK_MIN) return hak_malloc_slow(size);
     if (watch_may_be_on()) return hak_watched_alloc(align, size);
     if (guard_is_on()) return hak_guarded_alloc(align, size);
+    unsigned c = class_for(size, align);
+    void *block = c < CLASSES ? take_listed(c) : NULL;
+    if (HAK_LIKELY(block != NULL)) return block;
     bool zero = false;
     return hak_raw_alloc(size, align, &zero);
 }
@@ -170,9 +161,9 @@ void *hak_malloc(size_t size) { return hot_malloc(size); }
 static HAK_NOINLINE void *calloc_slow(size_t bytes) {
     if (watch_may_be_on()) return hak_watched_calloc(bytes);
     if (guard_is_on()) return hak_guarded_calloc(bytes);
-    if (bytes <= SMALL_MAX) {
-        void *small = hak_malloc_slow(bytes);
-        return small == NULL ? NULL : memset(small, 0, bytes);
+    if (bytes <= MEDIUM_MAX) {
+        void *listed = hot_malloc(bytes);
+        return listed == NULL ? NULL : memset(listed, 0, bytes);
     }
     bool zero = true;
     void *block = hak_raw_alloc(bytes, BLOCK_MIN, &zero);
@@ -191,19 +182,27 @@ void *hak_calloc(size_t count, size_t size) {
 }
 
 void *hak_aligned_alloc(size_t alignment, size_t size) {
-    if (!is_power_of_two(alignment)) {
+    if (HAK_UNLIKELY(!is_power_of_two(alignment))) {
         errno = EINVAL;
         return NULL;
     }
-    return hak_aligned_slow(alignment < BLOCK_MIN ? BLOCK_MIN : alignment, size);
+    void *block = hot_take_aligned(alignment, size);
+    return HAK_LIKELY(block != NULL) ? block : hak_aligned_slow(alignment, size);
+}
+
+/* Reports by its result, and leaves errno alone. */
+static HAK_NOINLINE void *aligned_slow_quietly(size_t alignment, size_t size) {
+    int saved = errno;
+    void *block = hak_aligned_slow(alignment, size);
+    errno = saved;
+    return block;
 }
 
 int hak_posix_memalign(void **out, size_t alignment, size_t size) {
-    if (!is_power_of_two(alignment) || alignment < sizeof(void *)) return EINVAL;
-    int saved = errno;
-    void *block = hak_aligned_alloc(alignment, size);
-    errno = saved;
-    if (block == NULL) return ENOMEM;
+    if (HAK_UNLIKELY(!is_power_of_two(alignment) || alignment < sizeof(void *))) return EINVAL;
+    void *block = hot_take_aligned(alignment, size);
+    if (HAK_UNLIKELY(block == NULL)) block = aligned_slow_quietly(alignment, size);
+    if (HAK_UNLIKELY(block == NULL)) return ENOMEM;
     *out = block;
     return 0;
 }

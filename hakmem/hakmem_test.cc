@@ -156,6 +156,29 @@ TEST(Hakmem, CallocIsZeroWhateverWasThereBefore) {
     }
 }
 
+TEST(Hakmem, AlignsWhereListsHaveBlocksThatLieWrong) {
+    for (int round = 0; round < 20; round++) { /* classes that come and go are kept in lists */
+        for (unsigned c = 0; hak_size_class[c].block_bytes <= MIDDLE_MAX; c++) {
+            std::vector<void *> blocks;
+            for (int i = 0; i < 4; i++) blocks.push_back(hak_malloc(hak_size_class[c].block_bytes));
+            for (void *b : blocks) hak_free(b);
+        }
+    }
+    for (size_t align = 32; align <= 8 * KiB; align *= 2) {
+        for (size_t size = 0; size <= MIDDLE_MAX; size += 1 + size / 7) {
+            void *b = hak_aligned_alloc(align, size), *by_pointer = nullptr;
+            ASSERT_NE(b, nullptr);
+            EXPECT_EQ(reinterpret_cast<uintptr_t>(b) % align, 0u) << align << " " << size;
+            EXPECT_GE(hak_usable_size(b), size);
+            ASSERT_EQ(hak_posix_memalign(&by_pointer, align, size), 0);
+            EXPECT_EQ(reinterpret_cast<uintptr_t>(by_pointer) % align, 0u) << align << " " << size;
+            EXPECT_GE(hak_usable_size(by_pointer), size);
+            hak_free(b);
+            hak_free(by_pointer);
+        }
+    }
+}
+
 TEST(Hakmem, AlignsToEveryPowerOfTwo) {
     for (size_t align = 1; align <= 64 * MiB; align *= 2) {
         for (size_t size : {0ul, 1ul, 100ul, 5000ul, 70000ul, 2 * MiB}) {

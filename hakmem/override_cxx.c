@@ -50,6 +50,8 @@ HAK_INLINE void *allocate_block(size_t size, bool may_throw, enum block_kind kin
 }
 
 static void *allocate_aligned(size_t size, size_t align, bool may_throw, enum block_kind kind) {
+    void *block = is_power_of_two(align) ? hot_take_aligned(align, size) : NULL;
+    if (HAK_LIKELY(block != NULL)) return block;
     return allocate_kind(align < BLOCK_MIN ? BLOCK_MIN : align, size, may_throw, kind);
 }
 

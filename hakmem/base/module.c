@@ -1,9 +1,10 @@
 #include "hakmem/base/module.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "hakmem/base/file.h"
 
 /* The lines of /proc/self/maps, one at a time:
  *     7f10-7f20 r-xp 00001000 fd:00 1234    /usr/lib/libc.so.6
@@ -19,7 +20,7 @@ static bool next_line(struct maps *m) {
     size_t length = 0;
     for (;;) {
         if (m->at == m->have) {
-            ssize_t got = read(m->fd, m->bytes, sizeof(m->bytes));
+            ssize_t got = file_read(m->fd, m->bytes, sizeof(m->bytes));
             if (got <= 0) return false;
             m->at = 0;
             m->have = (size_t)got;
@@ -76,10 +77,10 @@ void hak_text_place(struct text *t, const void *address) {
     int saved = errno;
     char name[MODULE_NAME_SHOWN + 1] = "";
     uintptr_t base = 0;
-    struct maps m = {.fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC)};
+    struct maps m = {.fd = file_open("/proc/self/maps")};
     if (m.fd >= 0) {
         find_module(&m, (uintptr_t)address, name, &base);
-        close(m.fd);
+        file_close(m.fd);
     }
     hak_text_string(t, name);
     if (name[0] != '\0') hak_text_string(t, "+");

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hakmem/base/file.h"
+
 void hak_text_string(struct text *t, const char *s) {
     while (*s != '\0' && t->length < sizeof(t->bytes)) t->bytes[t->length++] = *s++;
 }
@@ -49,7 +51,7 @@ void hak_text_write(struct text *t, int fd) {
     int saved = errno;
     size_t done = 0;
     while (done < t->length) {
-        ssize_t n = write(fd, t->bytes + done, t->length - done);
+        ssize_t n = file_write(fd, t->bytes + done, t->length - done);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) break;
         done += (size_t)n;

@@ -44,6 +44,7 @@ HEADERS = [
     "//hakmem/base:clock.h",
     "//hakmem/base:futex.h",
     "//hakmem/base:door.h",
+    "//hakmem/base:file.h",
     "//hakmem/base:interleave.h",
     "//hakmem/base:list.h",
     "//hakmem/base:lock.h",

@@ -9,9 +9,10 @@
 #include "hakmem/os_backend/cgroup.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "hakmem/base/file.h"
 
 #define PATH_BYTES 1024
 #define LINE_BYTES 2048
@@ -55,7 +56,7 @@ static bool next_byte(struct reader *r, char *c) {
     if (r->at == r->end) {
         ssize_t n;
         do {
-            n = read(r->file, r->bytes, sizeof(r->bytes));
+            n = file_read(r->file, r->bytes, sizeof(r->bytes));
         } while (n < 0 && errno == EINTR);
         if (n <= 0) return false;
         r->at = 0;
@@ -141,13 +142,13 @@ static const struct hierarchy HIERARCHIES[] = {
 };
 
 static void least_in_file(const char *file, uint64_t *least) {
-    struct reader r = {.file = open(file, O_RDONLY | O_CLOEXEC), .at = 0, .end = 0};
+    struct reader r = {.file = file_open(file), .at = 0, .end = 0};
     char line[LINE_BYTES];
     uint64_t n;
     if (r.file < 0) return;
     bool limited = next_line(&r, line) && parse_bytes(line, &n) && n < NO_LIMIT;
     if (limited && (*least == 0 || n < *least)) *least = n;
-    close(r.file);
+    file_close(r.file);
 }
 
 /* The limits of `mount`/`below` and of every folder above it, up to the mount. */
@@ -170,7 +171,7 @@ static void least_in_folders(const char *root, const char *mount, const char *be
 /* The process's path in a hierarchy; false: it is in none. */
 static bool own_path(const char *root, const struct hierarchy *h, char *out) {
     struct path file = path_of(root, "/proc/self/cgroup");
-    struct reader r = {.file = open(file.text, O_RDONLY | O_CLOEXEC), .at = 0, .end = 0};
+    struct reader r = {.file = file_open(file.text), .at = 0, .end = 0};
     bool found = false;
     if (r.file < 0) return false;
     while (!found && next_line(&r, out)) {
@@ -182,7 +183,7 @@ static bool own_path(const char *root, const struct hierarchy *h, char *out) {
                                       : has_word(controllers + 1, h->controller);
         if (found) memmove(out, path, strlen(path) + 1);
     }
-    close(r.file);
+    file_close(r.file);
     return found;
 }
 
@@ -217,13 +218,13 @@ static void least_in_hierarchy(const char *root, const struct hierarchy *h, uint
     char path[LINE_BYTES], line[LINE_BYTES], *mounted = NULL, *mount = NULL;
     if (!own_path(root, h, path)) return;
     struct path file = path_of(root, "/proc/self/mountinfo");
-    struct reader r = {.file = open(file.text, O_RDONLY | O_CLOEXEC), .at = 0, .end = 0};
+    struct reader r = {.file = file_open(file.text), .at = 0, .end = 0};
     if (r.file < 0) return;
     while (next_line(&r, line)) {
         if (!mounts(line, h, &mounted, &mount)) continue;
         least_in_folders(root, mount, below(path, mounted), h, least);
     }
-    close(r.file);
+    file_close(r.file);
 }
 
 uint64_t hak_cgroup_memory_limit(const char *root) {
@@ -239,7 +240,7 @@ uint64_t hak_cgroup_memory_limit(const char *root) {
 uint64_t hak_ram_bytes(const char *root) {
     int saved = errno;
     struct path file = path_of(root, "/proc/meminfo");
-    struct reader r = {.file = open(file.text, O_RDONLY | O_CLOEXEC), .at = 0, .end = 0};
+    struct reader r = {.file = file_open(file.text), .at = 0, .end = 0};
     char line[LINE_BYTES];
     uint64_t kib = 0;
     static const char TOTAL[] = "MemTotal:";
@@ -248,7 +249,7 @@ uint64_t hak_ram_bytes(const char *root) {
         parse_bytes(line + sizeof(TOTAL) - 1 + strspn(line + sizeof(TOTAL) - 1, " "), &kib);
         break;
     }
-    if (r.file >= 0) close(r.file);
+    if (r.file >= 0) file_close(r.file);
     errno = saved;
     return kib * 1024;
 }

@@ -2,13 +2,13 @@
 #include "hakmem/os_backend/numa.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "hakmem/base/atomic.h"
+#include "hakmem/base/file.h"
 
 #define MPOL_PREFERRED 1 /* linux/mempolicy.h */
 
@@ -61,13 +61,13 @@ void hak_numa_init(const char *root) {
     if (length + sizeof(file) <= sizeof(path)) {
         memcpy(path, root, length);
         memcpy(path + length, file, sizeof(file));
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+        int fd = file_open(path);
+        ssize_t n = fd < 0 ? -1 : file_read(fd, text, sizeof(text) - 1);
         if (n > 0) {
             text[n] = '\0';
             mask = parse_nodes(text);
         }
-        if (fd >= 0) close(fd);
+        if (fd >= 0) file_close(fd);
     }
     store_relaxed(&with_memory, mask != 0 ? mask : 1);
     errno = saved;

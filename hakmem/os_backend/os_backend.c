@@ -314,7 +314,9 @@ uint64_t hak_os_purged_bytes(void) { return load_relaxed(&purged_bytes); }
 uint64_t hak_os_random(void) {
     int saved = errno;
     uint64_t bits = 0;
-    if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) != (ssize_t)sizeof(bits)) {
+    /* Not getrandom(): that is a cancellation point. */
+    long got = syscall(SYS_getrandom, &bits, sizeof(bits), GRND_NONBLOCK);
+    if (got != (long)sizeof(bits)) {
         struct timespec now;
         clock_gettime(CLOCK_REALTIME, &now);
         bits = ((uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec ^ (uintptr_t)&bits) *

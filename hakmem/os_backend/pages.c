@@ -2,12 +2,12 @@
 #include "hakmem/os_backend/pages.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "hakmem/base/atomic.h"
+#include "hakmem/base/file.h"
 #include "hakmem/base/text.h"
 #include "hakmem/config/config.h"
 #include "hakmem/config/options.h"
@@ -95,10 +95,10 @@ enum system_thp { SYSTEM_UNKNOWN, SYSTEM_NEVER, SYSTEM_ASKED, SYSTEM_ALWAYS };
 
 static enum system_thp read_system_thp(void) {
     char text[64];
-    int file = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
+    int file = file_open("/sys/kernel/mm/transparent_hugepage/enabled");
     if (file < 0) return SYSTEM_NEVER;
-    ssize_t n = read(file, text, sizeof(text) - 1);
-    close(file);
+    ssize_t n = file_read(file, text, sizeof(text) - 1);
+    file_close(file);
     text[n < 0 ? 0 : n] = '\0';
     return strstr(text, "[always]") != NULL    ? SYSTEM_ALWAYS
            : strstr(text, "[madvise]") != NULL ? SYSTEM_ASKED

@@ -20,11 +20,19 @@ void hak_heap_set_thread(struct heap *heap) {
     heap->refills_seen = UINT64_MAX; /* not looked at yet */
 }
 
+/* Of this thread the kernel says that it is there, or what it says counts for nothing. */
+static bool has_gone(int32_t process, int32_t thread, int32_t mine) {
+    return syscall(SYS_tgkill, process, thread, 0) == -1 && errno == ESRCH &&
+           syscall(SYS_tgkill, process, mine, 0) == 0;
+}
+
 static bool is_left(const struct heap *heap, int32_t process, int32_t mine) {
     if (!heap->in_use || heap == hak_front.heap || heap->process != process) return false;
+    /* Where the kernel does not tell who is who (a filter of system calls) nobody is known to be
+     * gone. */
+    if (heap->thread <= 0 || mine <= 0) return false;
     /* A thread has one heap: the number is a later thread's, which is this one. */
-    bool gone = heap->thread == mine ||
-                (syscall(SYS_tgkill, process, heap->thread, 0) == -1 && errno == ESRCH);
+    bool gone = heap->thread == mine || has_gone(process, heap->thread, mine);
     /* One that was stopped in a slow path by force leaves it as it is. */
     return gone && load_acquire(&heap->door.busy) == 0 && load_acquire(&heap->door.guest) == 0;
 }

@@ -179,7 +179,7 @@ size_t hak_usable_size(const void *block) {
 static bool size_fits(size_t size, size_t alignment, size_t bytes, bool large) {
     if (raw_rounds_to(size, bytes)) return true;
     if (size > bytes) return false;
-    size_t page = hak_os_page_bytes(), rounding = alignment < page && !large ? alignment : page;
+    size_t rounding = large ? hak_os_page_bytes() : alignment;
     bool rounded = rounding > BLOCK_MIN && bytes - size <= size / 3 + 64 + rounding;
     return rounded || load_relaxed(&hak_some_waste);
 }

@@ -80,7 +80,7 @@ HAK_NOINLINE bool hak_guarded_find_slowly(void *block, const struct verb *verb,
 static size_t with_trailer(size_t size, size_t align) {
     size_t wanted = align_up(size + trailer_bytes(guard_is_debug()), BLOCK_MIN);
     /* A large block, or what may become one when the call is served aside, has its page. */
-    bool page = wanted > MEDIUM_MAX / 2 || align > hak_os_page_bytes();
+    bool page = wanted > MEDIUM_MAX / 2 || align > SLAB_BYTES;
     return page ? align_up(wanted, hak_os_page_bytes()) + hak_os_page_bytes() : wanted;
 }
 

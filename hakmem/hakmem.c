@@ -49,7 +49,7 @@ bool hak_raw_enter(void) {
 /* The smallest class whose blocks have `size` bytes and lie at multiples of `align`; CLASSES: none
  * does. */
 static unsigned class_for(size_t size, size_t align) {
-    if (size > MEDIUM_MAX || align > hak_os_page_bytes()) return CLASSES;
+    if (size > MEDIUM_MAX || align > SLAB_BYTES) return CLASSES;
     if (align <= BLOCK_MIN) return size_class_of(size);
     size_t rounded = align_up(size == 0 ? 1 : size, align);
     if (rounded > MEDIUM_MAX) return CLASSES;

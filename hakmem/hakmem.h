@@ -61,8 +61,9 @@ HAK_API void *hak_aligned_alloc(size_t alignment, size_t size);
 /* As POSIX: 0, EINVAL or ENOMEM; `*out` is written on success only; errno is left alone. */
 HAK_API int hak_posix_memalign(void **out, size_t alignment, size_t size);
 
-/* Bytes of `block` that may be used: at least what was asked for, the same at every call,
- * at most n + n/3 + an OS page. NULL gives 0. */
+/* Bytes of `block` that may be used: at least what was asked for, the same at every call, at most
+ * n + n/3 + an OS page, where n is that, rounded up to the alignment; where realloc left the block
+ * in its place, at most 2 n + an OS page. NULL gives 0. */
 HAK_API size_t hak_usable_size(const void *block);
 
 /* ---- Memory kept and given back -------------------------------------------------------- */

@@ -3,9 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <fstream>
+#include <iterator>
 #include <mutex>
 #include <random>
 #include <string>
@@ -177,6 +180,24 @@ TEST(Hakmem, AlignsWhereListsHaveBlocksThatLieWrong) {
             hak_free(by_pointer);
         }
     }
+}
+
+size_t Mappings() {
+    std::ifstream maps("/proc/self/maps");
+    return static_cast<size_t>(std::count(std::istreambuf_iterator<char>(maps), {}, '\n'));
+}
+
+TEST(Hakmem, AlignsUpToASlabWithoutAMappingForEach) {
+    size_t before = Mappings();
+    std::vector<void *> blocks;
+    for (size_t align = 8 * KiB; align <= SLAB_BYTES; align *= 2) {
+        for (size_t size : {static_cast<size_t>(100), align, 3 * align}) {
+            for (int i = 0; i < 50; i++) blocks.push_back(hak_aligned_alloc(align, size));
+            EXPECT_EQ(reinterpret_cast<uintptr_t>(blocks.back()) % align, 0u);
+        }
+    }
+    EXPECT_LT(Mappings(), before + 50);
+    for (void *b : blocks) hak_free(b);
 }
 
 TEST(Hakmem, AlignsToEveryPowerOfTwo) {

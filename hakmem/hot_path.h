@@ -40,8 +40,8 @@ HAK_INLINE void *hot_take(size_t size) {
 /* A block of the thread's list that lies right: of the class of the rounded size, if its blocks do.
  * NULL: there is none, or another class must serve. `align`: a power of two. */
 HAK_INLINE void *hot_take_aligned(size_t align, size_t size) {
-    if (HAK_UNLIKELY(align > PAGE_MIN || size > MIDDLE_MAX - PAGE_MIN)) return NULL;
-    size_t rounded = align_up(size, align);
+    if (HAK_UNLIKELY(align > SLAB_BYTES || size > MIDDLE_MAX)) return NULL;
+    size_t rounded = align_up(size, align); /* to MIDDLE_MAX at most, a multiple of any `align` */
     size_t scaled =
         rounded <= SMALL_MAX ? scaled_class_of_small(rounded) : scaled_class_of_middle(rounded);
     bool right = (hak_size_class[scaled >> CLASS_SCALE].block_bytes & (align - 1)) == 0;

@@ -34,8 +34,11 @@ EXPORT void *aligned_alloc(size_t alignment, size_t size) {
     return hak_aligned_alloc(alignment, size);
 }
 
+/* As the C library's: an alignment is rounded up to a power of two. */
 EXPORT_BY_NAME void *memalign(size_t alignment, size_t size) {
-    return hak_aligned_alloc(alignment, size);
+    size_t power = BLOCK_MIN;
+    while (power != 0 && power < alignment) power *= 2; /* 0: beyond the greatest; EINVAL */
+    return hak_aligned_alloc(power, size);
 }
 
 EXPORT_BY_NAME int posix_memalign(void **out, size_t alignment, size_t size) {

@@ -1,7 +1,10 @@
 /* operator new and operator delete, by their mangled names, in C: the library needs no C++
  * runtime. Where one is there, its new-handler is honoured and std::bad_alloc is thrown, through
- * weak references. Without one, a failing operator new returns NULL. */
+ * weak references, or by name where it came later, with a shared object of the program's. Without
+ * one, a failing operator new returns NULL. */
 #include "hakmem/override_cxx.h"
+
+#include <dlfcn.h>
 
 #include "hakmem/base/watch.h"
 #include "hakmem/guarded.h"
@@ -15,31 +18,66 @@ typedef void (*handler_fn)(void);
 __attribute__((weak)) handler_fn _ZSt15get_new_handlerv(void);
 __attribute__((weak)) void _ZSt17__throw_bad_allocv(void);
 
+/* Not where the program is linked without it. */
+__attribute__((weak)) void *dlopen(const char *name, int mode);
+__attribute__((weak)) void *dlsym(void *library, const char *name);
+
+struct runtime {
+    handler_fn (*get_new_handler)(void);
+    void (*throw_bad_alloc)(void);
+};
+
+/* Only those that asked for it see a runtime that came later: so it is asked for by its names. What
+ * was found stays loaded. */
+static HAK_COLD struct runtime find_late_runtime(void) {
+    static const char *const NAMES[] = {"libstdc++.so.6", "libc++.so.1"};
+    struct runtime found = {NULL, NULL};
+    if (dlopen == NULL || dlsym == NULL) return found;
+    for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]) && !found.throw_bad_alloc; i++) {
+        void *library = dlopen(NAMES[i], RTLD_LAZY | RTLD_NOLOAD);
+        if (library == NULL) continue;
+        found.get_new_handler = (handler_fn(*)(void))dlsym(library, "_ZSt15get_new_handlerv");
+        found.throw_bad_alloc = (void (*)(void))dlsym(library, "_ZSt17__throw_bad_allocv");
+    }
+    return found;
+}
+
+static HAK_COLD struct runtime find_runtime(void) {
+    if (_ZSt17__throw_bad_allocv == NULL) return find_late_runtime();
+    return (struct runtime){_ZSt15get_new_handlerv, _ZSt17__throw_bad_allocv};
+}
+
 void *hak_new_or_throw(size_t align, size_t size) {
     for (;;) {
         void *block = hak_aligned_slow(align, size);
-        if (block != NULL) return block;
-        handler_fn handler = _ZSt15get_new_handlerv ? _ZSt15get_new_handlerv() : NULL;
+        if (HAK_LIKELY(block != NULL)) return block;
+        struct runtime runtime = find_runtime();
+        handler_fn handler = runtime.get_new_handler ? runtime.get_new_handler() : NULL;
         if (handler == NULL) {
-            if (_ZSt17__throw_bad_allocv) _ZSt17__throw_bad_allocv();
+            if (runtime.throw_bad_alloc) runtime.throw_bad_alloc();
             return NULL;
         }
         handler();
     }
 }
 
-/* Without a C++ runtime nothing is thrown, and there is nothing to catch with. */
+/* What a new-handler throws is caught by the runtime that was there at the start; without that one
+ * no handler is called. */
+static void *allocate_or_null(size_t align, size_t size) {
+    if (_ZSt17__throw_bad_allocv) return hak_new_or_null(align, size);
+    return hak_aligned_slow(align, size);
+}
+
 static HAK_NOINLINE void *allocate_or_handle(size_t align, size_t size, bool may_throw) {
-    if (may_throw || !_ZSt17__throw_bad_allocv) return hak_new_or_throw(align, size);
+    if (may_throw) return hak_new_or_throw(align, size);
     void *block = hak_aligned_slow(align, size);
-    return block != NULL ? block : hak_new_or_null(align, size);
+    return block != NULL ? block : allocate_or_null(align, size);
 }
 
 static HAK_NOINLINE void *allocate_kind(size_t align, size_t size, bool may_throw,
                                         enum block_kind kind) {
     if (guard_is_on() && !watch_may_be_on()) {
-        bool throws = may_throw || !_ZSt17__throw_bad_allocv;
-        return hak_guarded_new(align, size, kind, throws ? hak_new_or_throw : hak_new_or_null);
+        return hak_guarded_new(align, size, kind, may_throw ? hak_new_or_throw : allocate_or_null);
     }
     return allocate_or_handle(align, size, may_throw);
 }

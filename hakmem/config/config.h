@@ -9,8 +9,6 @@
 #define MiB ((size_t)1 << 20)
 #define GiB ((size_t)1 << 30)
 
-/* No OS page is smaller. */
-#define PAGE_MIN (4 * KiB)
 /* Slab: 64 KiB. 32 KiB loses a fifth on trees; 128 KiB wins 4 % and costs memory. */
 #define SLAB_SHIFT 16
 #define SLAB_BYTES ((size_t)1 << SLAB_SHIFT)

@@ -93,16 +93,28 @@ static void realloc_to_zero_frees(void) {
     free(block);
 }
 
+/* An old function, and what its callers are used to. */
+static void memalign_rounds_alignments_up(void) {
+    static volatile size_t odd[][2] = {{0, 16}, {3, 16}, {24, 32}, {100, 128}, {4097, 8192}};
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
+        void *block = memalign(odd[i][0], 100);
+        CHECK(block != NULL && (uintptr_t)block % odd[i][1] == 0);
+        free(block);
+    }
+}
+
 static void bad_alignments_are_refused(void) {
     static volatile size_t bad[] = {3, 24, 48, 100, 4097, SIZE_MAX, SIZE_MAX / 2};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         void *untouched = &i;
-        CHECK_REFUSED(memalign(bad[i], 100), EINVAL);
         CHECK_REFUSED(aligned_alloc(bad[i], 100), EINVAL);
         errno = 77;
         CHECK(posix_memalign(&untouched, bad[i], 100) == EINVAL);
         CHECK(untouched == &i && errno == 77);
     }
+    CHECK_REFUSED(memalign(SIZE_MAX, 100), EINVAL);
+    CHECK_REFUSED(memalign(SIZE_MAX / 2 + 2, 100), EINVAL);
+    CHECK_REFUSED(memalign(SIZE_MAX / 2, 100), ENOMEM);
     static volatile size_t too_small[] = {0, 1, 2, 4};
     for (size_t i = 0; i < sizeof too_small / sizeof too_small[0]; i++) {
         void *untouched = &i;
@@ -219,6 +231,7 @@ int main(void) {
     check_group("products_that_overflow_are_refused", products_that_overflow_are_refused);
     check_group("failed_realloc_leaves_the_block", failed_realloc_leaves_the_block);
     check_group("realloc_to_zero_frees", realloc_to_zero_frees);
+    check_group("memalign_rounds_alignments_up", memalign_rounds_alignments_up);
     check_group("bad_alignments_are_refused", bad_alignments_are_refused);
     check_group("free_keeps_errno", free_keeps_errno);
     check_group("c23_frees", c23_frees);

@@ -36,8 +36,10 @@ static void check_block(void *block, size_t size, size_t alignment) {
     CHECK_WITH((uintptr_t)block % alignment == 0, "%p size %zu alignment %zu", block, size,
                alignment);
     size_t usable = malloc_usable_size(block);
-    CHECK_WITH(usable >= size && usable <= usable_bound(size), "usable %zu size %zu alignment %zu",
-               usable, size, alignment);
+    size_t rounded = (size + alignment - 1) / alignment * alignment;
+    if (rounded < alignment) rounded = alignment;
+    CHECK_WITH(usable >= size && usable <= usable_bound(rounded),
+               "usable %zu size %zu alignment %zu", usable, size, alignment);
     CHECK(malloc_usable_size(block) == usable);
     if (usable <= 4 * MIB) {
         memset(block, 0xa5, usable);

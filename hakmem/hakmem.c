@@ -167,8 +167,9 @@ static HAK_NOINLINE void *calloc_slow(size_t bytes) {
     }
     bool zero = true;
     void *block = hak_raw_alloc(bytes, BLOCK_MIN, &zero);
-    if (block == NULL || zero) return block;
-    return memset(block, 0, bytes);
+    /* Pages that nobody ever touched stay so. */
+    if (block != NULL && !zero) hak_os_clear(block, bytes);
+    return block;
 }
 
 void *hak_calloc(size_t count, size_t size) {

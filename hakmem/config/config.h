@@ -136,6 +136,9 @@
 /* Longer than this without a tick, and what went on before is over. */
 #define PAUSE_MS 400
 #define RESIDENT_QUIET_BYTES (1 * MiB)
+/* calloc of a large block that came back asks the kernel which pages are there. Where there are
+ * none in so many bytes none come; fewer are not worth a system call. */
+#define CLEAR_STEP_BYTES (64 * KiB)
 /* Huge pages for small blocks: for a class of which a thread has so many slabs, all of them full,
  * once so much is in use in all. A superslab is then resident as a whole: at most a tenth of what
  * is. 256 MiB of 16-400 B blocks fill in a third of the time. */

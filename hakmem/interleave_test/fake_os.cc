@@ -122,6 +122,7 @@ void hak_os_drop_tables(void *, size_t) {}
 void hak_os_refuse_huge(void *, size_t) {}
 void hak_os_split_huge(void *, size_t) {}
 bool hak_os_has_huge(void) { return false; }
+void hak_os_clear(void *base, size_t bytes) { std::memset(base, 0, bytes); }
 size_t hak_os_resident_bytes(const void *, size_t bytes) { return bytes; }
 bool hak_os_has_middle(const void *, size_t) { return true; }
 

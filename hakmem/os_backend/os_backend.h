@@ -46,6 +46,9 @@ size_t hak_os_discarded_bytes(void);
 bool hak_os_purge(void *base, size_t bytes);
 /* Has every access to the pages fault, or opens them again. */
 bool hak_os_protect(void *base, size_t bytes, bool closed);
+/* From a page on: zeros. Where the middle is not there it writes where pages are, and leaves none
+ * where there are none, by CLEAR_STEP_BYTES. */
+void hak_os_clear(void *base, size_t bytes);
 /* Makes the pages resident in one call. False when the kernel cannot. */
 bool hak_os_populate(void *base, size_t bytes);
 /* So much of the range (whole pages) is resident; 0 too where the kernel does not say. */

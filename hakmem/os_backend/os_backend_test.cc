@@ -152,6 +152,44 @@ TEST_F(OsBackend, ResidentBytesAreThoseOfThePagesThatAreThere) {
     EXPECT_EQ(errno, 4321);
 }
 
+TEST_F(OsBackend, ClearingLeavesNoPagesWhereThereAreNone) {
+    size_t step = CLEAR_STEP_BYTES, bytes = 5 * MiB;
+    char *base = static_cast<char *>(hak_os_map(bytes, page_));
+    ASSERT_NE(base, nullptr);
+    /* The first, one by itself, two side by side across what is asked about at once, the last. */
+    for (size_t at : {size_t{0}, 7 * step, 2 * MiB - 1, 2 * MiB + step, bytes - 200, bytes - 1}) {
+        base[at] = 1;
+    }
+    hak_os_clear(base, bytes - 100);
+    EXPECT_EQ(base[bytes - 1], 1) << "beyond what was to be cleared";
+    base[bytes - 1] = 0;
+    EXPECT_LE(hak_os_resident_bytes(base, bytes), 5 * step);
+    EXPECT_GE(hak_os_resident_bytes(base, bytes), 4 * step);
+    EXPECT_TRUE(is_zero(base, bytes));
+    EXPECT_TRUE(hak_os_unmap(base, bytes));
+}
+
+TEST_F(OsBackend, ClearingWritesAllWhereTheMiddleIsThere) {
+    char *base = static_cast<char *>(hak_os_map(2 * MiB, page_));
+    ASSERT_NE(base, nullptr);
+    base[MiB - 1] = base[2 * MiB - 1] = 1;
+    hak_os_clear(base, 2 * MiB);
+    EXPECT_EQ(hak_os_resident_bytes(base, 2 * MiB), 2 * MiB);
+    EXPECT_TRUE(is_zero(base, 2 * MiB));
+    EXPECT_TRUE(hak_os_unmap(base, 2 * MiB));
+}
+
+TEST_F(OsBackend, ClearingWritesWhatTheKernelWillNotTakeBack) {
+    char *base = static_cast<char *>(hak_os_map(2 * MiB, page_));
+    ASSERT_NE(base, nullptr);
+    base[0] = base[100 * page_] = 1;
+    hak_os_set_fault([](os_call call) { return call == OS_PURGE; });
+    hak_os_clear(base, 2 * MiB);
+    hak_os_set_fault(nullptr);
+    EXPECT_TRUE(is_zero(base, 2 * MiB));
+    EXPECT_TRUE(hak_os_unmap(base, 2 * MiB));
+}
+
 TEST_F(OsBackend, ResizingKeepsWhatFits) {
     char *base = static_cast<char *>(hak_os_map(16 * page_, page_));
     ASSERT_NE(base, nullptr);

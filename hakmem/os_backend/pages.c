@@ -56,19 +56,36 @@ bool hak_os_ask_huge(void *base, size_t bytes) {
     return advise(base, bytes, MADV_HUGEPAGE);
 }
 
-size_t hak_os_resident_bytes(const void *base, size_t bytes) {
-    enum { MOST = 512, UNTOLD = 0x80 };
-    unsigned char pages[MOST]; /* as the kernel counts them, which may be smaller than ours */
-    size_t resident = 0, step = MOST * 4 * KiB;
+/* What the kernel says of up to 2 MiB, a byte a page. */
+struct told {
+    unsigned char
+        there[512]; /* bit 0; as the kernel counts pages, which may be smaller than ours */
+    size_t pages;   /* that it told of */
+};
+#define TOLD_BYTES (sizeof(((struct told *)0)->there) * 4 * KiB)
+
+static bool ask(struct told *told, const void *base, size_t bytes) {
+    const unsigned char untold = 0x80;
     int saved = errno;
-    for (size_t at = 0; at < bytes; at += step) {
-        size_t here = bytes - at < step ? bytes - at : step, told = 0, there = 0;
-        memset(pages, UNTOLD, sizeof(pages));
-        if (mincore((char *)(uintptr_t)base + at, here, pages) != 0) break;
-        for (size_t i = 0; i < MOST && pages[i] != UNTOLD; i++, told++) there += pages[i] & 1;
-        resident += here / told * there;
-    }
+    memset(told->there, untold, sizeof(told->there));
+    bool ok = mincore((void *)(uintptr_t)base, bytes, told->there) == 0;
     errno = saved;
+    told->pages = 0;
+    while (ok && told->pages < sizeof(told->there) && told->there[told->pages] != untold) {
+        told->pages++;
+    }
+    return told->pages != 0;
+}
+
+size_t hak_os_resident_bytes(const void *base, size_t bytes) {
+    size_t resident = 0;
+    struct told told;
+    for (size_t at = 0; at < bytes; at += TOLD_BYTES) {
+        size_t here = bytes - at < TOLD_BYTES ? bytes - at : TOLD_BYTES, there = 0;
+        if (!ask(&told, (const char *)base + at, here)) break;
+        for (size_t i = 0; i < told.pages; i++) there += told.there[i] & 1;
+        resident += here / told.pages * there;
+    }
     return resident;
 }
 
@@ -77,6 +94,45 @@ bool hak_os_has_middle(const void *base, size_t bytes) {
     size_t length = bytes < middle ? bytes / page * page : middle;
     size_t from = (bytes - length) / 2 / page * page;
     return hak_os_resident_bytes((const char *)base + from, length) != 0;
+}
+
+/* The kernel does not tell a page that was never there from one that was swapped out: so what is not
+ * there is given back. */
+static void clear_absent(char *base, size_t bytes) {
+    if (bytes == 0) return;
+    if (!hak_os_purge(base, bytes)) memset(base, 0, bytes);
+}
+
+/* Of whole pages, up to TOLD_BYTES. */
+static void clear_told(char *base, size_t bytes) {
+    struct told told;
+    if (!ask(&told, base, bytes)) {
+        memset(base, 0, bytes);
+        return;
+    }
+    size_t page = bytes / told.pages, step = CLEAR_STEP_BYTES / page, absent = 0;
+    for (size_t i = 0; i < told.pages; i += step) {
+        size_t end = i + step < told.pages ? i + step : told.pages;
+        unsigned any = 0;
+        for (size_t n = i; n < end; n++) any |= told.there[n] & 1;
+        if (any == 0) continue;
+        clear_absent(base + absent * page, (i - absent) * page);
+        memset(base + i * page, 0, (end - i) * page);
+        absent = end;
+    }
+    clear_absent(base + absent * page, (told.pages - absent) * page);
+}
+
+void hak_os_clear(void *base, size_t bytes) {
+    if (hak_os_has_middle(base, bytes)) { /* all of it, most likely */
+        memset(base, 0, bytes);
+        return;
+    }
+    size_t whole = bytes & ~(hak_os_page_bytes() - 1);
+    for (size_t at = 0; at < whole; at += TOLD_BYTES) {
+        clear_told((char *)base + at, whole - at < TOLD_BYTES ? whole - at : TOLD_BYTES);
+    }
+    memset((char *)base + whole, 0, bytes - whole);
 }
 
 void hak_os_drop_tables(void *base, size_t bytes) { advise(base, bytes, MADV_DONTNEED); }

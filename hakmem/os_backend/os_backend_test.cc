@@ -182,7 +182,7 @@ TEST_F(OsBackend, ClearingWritesAllWhereTheMiddleIsThere) {
 TEST_F(OsBackend, ClearingWritesWhatTheKernelWillNotTakeBack) {
     char *base = static_cast<char *>(hak_os_map(2 * MiB, page_));
     ASSERT_NE(base, nullptr);
-    base[0] = base[100 * page_] = 1;
+    base[0] = base[20 * page_] = 1;
     hak_os_set_fault([](os_call call) { return call == OS_PURGE; });
     hak_os_clear(base, 2 * MiB);
     hak_os_set_fault(nullptr);

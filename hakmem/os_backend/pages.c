@@ -96,8 +96,8 @@ bool hak_os_has_middle(const void *base, size_t bytes) {
     return hak_os_resident_bytes((const char *)base + from, length) != 0;
 }
 
-/* The kernel does not tell a page that was never there from one that was swapped out: so what is not
- * there is given back. */
+/* The kernel does not tell a page that was never there from one that was swapped out: so what is
+ * not there is given back. */
 static void clear_absent(char *base, size_t bytes) {
     if (bytes == 0) return;
     if (!hak_os_purge(base, bytes)) memset(base, 0, bytes);

@@ -54,7 +54,6 @@ const Option kOptions[] = {
     {"LARGE_CACHE_TTL_SEC", &options::large_cache_ttl_sec, 0, 86400},
     {"SS_PREFAULT", &options::ss_prefault, 0, 1},
     {"SS_LAZY_ZERO", &options::ss_lazy_zero, 0, 1},
-    {"PREWARM_SUPERSLABS", &options::prewarm_superslabs, 0, 4096},
 };
 const Named kNamed[] = {
     {"MODE", &options::mode, {"default", "fast", "signals", "safe", "debug"}},
@@ -106,6 +105,7 @@ class State {
         }
         for (const Named &o : kNamed) FUZZ_CHECK(hak_options.*o.value < o.names.size());
         for (uint64_t n : hak_options.prewarm_class) FUZZ_CHECK(n <= kPrewarmMax);
+        FUZZ_CHECK(hak_options.prewarm_superslabs <= kPrewarmMax);
         uint64_t limit = hak_options.limit, percent = hak_options.limit_percent;
         FUZZ_CHECK(limit == 0 || (limit >= kLimitLeast && limit <= kLimitMost && percent == 0));
         FUZZ_CHECK(percent <= 100);
@@ -114,7 +114,8 @@ class State {
             size_t end = written.find('\n', at);
             FUZZ_CHECK(end != std::string::npos);
             FUZZ_CHECK(written.compare(at, 22, "hakmem: option HAKMEM_") == 0);
-            FUZZ_CHECK(written.find("; using ", at) < end);
+            FUZZ_CHECK(written.find("; using ", at) < end ||
+                       written.find("one that is none of them was ignored", at) < end);
             for (; at < end; at++) FUZZ_CHECK(written[at] >= ' ' && written[at] <= '~');
             at++;
         }
@@ -135,9 +136,13 @@ class State {
             if (name == o.name) SetByName(text, o);
         }
         if (name == "LIMIT") SetLimit(text);
-        if (name.size() == prewarm.size() + 1 && name.compare(0, prewarm.size(), prewarm) == 0 &&
-            name.back() >= '0' && name.back() < '0' + PREWARM_CLASSES) {
-            Set(text, 0, kPrewarmMax, &model_.prewarm_class[name.back() - '0']);
+        if (name == "PREWARM_SUPERSLABS") SetStrictly(text, &model_.prewarm_superslabs);
+        if (name.compare(0, prewarm.size(), prewarm) != 0) return;
+        if (name.size() == prewarm.size() + 1 && name.back() >= '0' &&
+            name.back() < '0' + PREWARM_CLASSES) {
+            SetStrictly(text, &model_.prewarm_class[name.back() - '0']);
+        } else {
+            warnings_++; /* a class that there is not */
         }
     }
 
@@ -145,6 +150,18 @@ class State {
         bool exact = false;
         read_value(text, min, max, value, &exact);
         if (!exact) warnings_++;
+    }
+
+    /* What is out of range changes nothing. */
+    void SetStrictly(const std::string &text, uint64_t *value) {
+        uint64_t read = 0;
+        bool exact = false;
+        read_value(text, 0, kPrewarmMax, &read, &exact);
+        if (exact) {
+            *value = read;
+        } else {
+            warnings_++;
+        }
     }
 
     void SetByName(const std::string &text, const Named &o) {
@@ -156,9 +173,9 @@ class State {
         }
     }
 
-    /* Digits, and one of K, M, G, % or none. */
+    /* Digits, and one of K, M, G, in small letters too, % or none. */
     void SetLimit(const std::string &text) {
-        size_t unit = text.empty() ? std::string::npos : std::string("KMG%").find(text.back());
+        size_t unit = text.empty() ? std::string::npos : std::string("KMG%kmg").find(text.back());
         bool percent = unit == 3;
         std::string digits = text.substr(0, text.size() - (unit == std::string::npos ? 0 : 1));
         if (digits.empty() || digits.find_first_not_of("0123456789") != std::string::npos) {
@@ -167,7 +184,9 @@ class State {
         }
         digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size()));
         long double n = digits.empty() ? 0 : std::strtold(digits.c_str(), nullptr);
-        if (unit < 3) n *= static_cast<long double>(uint64_t{1} << 10 * (unit + 1));
+        if (!percent && unit != std::string::npos) {
+            n *= static_cast<long double>(uint64_t{1} << 10 * (unit % 4 + 1));
+        }
         long double least = percent ? 1 : kLimitLeast, most = percent ? 100 : kLimitMost;
         long double used = !percent && n == 0 ? 0 : n < least ? least : n > most ? most : n;
         if (used != n) warnings_++;

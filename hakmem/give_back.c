@@ -16,7 +16,9 @@ bool hak_trim(size_t keep) {
     hak_reclaim_begin();
     hak_front_give_back();
     hak_large_trim(keep);
-    hak_shared_pool_trim(keep);
+    struct large_stats large;
+    hak_large_stats(&large);
+    hak_shared_pool_trim(large.kept_bytes < keep ? keep - large.kept_bytes : 0);
     hak_os_retry_discarded(true);
     if (hak_reclaim_end()) hak_shared_pool_settle();
     watch_silence(false);

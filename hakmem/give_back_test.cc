@@ -74,6 +74,38 @@ TEST(GiveBack, BlocksAmongPagesThatWentAreFreedOnce) {
     EXPECT_TRUE(hak_check_counts());
 }
 
+/* Small blocks and large ones that come and go fast leave pages. */
+void leave_much_free() {
+    std::vector<void *> small;
+    for (int i = 0; i < 60000; i++) small.push_back(hak_malloc(1000));
+    for (void *b : small) std::memset(b, 1, 1000);
+    for (void *b : small) hak_free(b);
+    for (int round = 0; round < 40; round++) {
+        std::vector<void *> blocks;
+        for (int i = 0; i < 16; i++) blocks.push_back(hak_malloc(2 << 20));
+        for (void *b : blocks) std::memset(b, 1, 2 << 20);
+        for (void *b : blocks) hak_free(b);
+    }
+}
+
+uint64_t resident_free_bytes() {
+    hak_stats stats = {};
+    stats.size = sizeof(stats);
+    EXPECT_TRUE(hak_stats_get(&stats));
+    return stats.resident_free_bytes;
+}
+
+TEST(GiveBack, ATrimKeepsSoMuchInAll) {
+    const uint64_t slab = 64 << 10, keep = 24 << 20;
+    leave_much_free();
+    ASSERT_GE(resident_free_bytes(), keep + (6 << 20));
+    hak_trim(keep);
+    EXPECT_LE(resident_free_bytes(), keep + slab);
+    EXPECT_GE(resident_free_bytes(), keep / 2);
+    hak_trim(4 << 20);
+    EXPECT_LE(resident_free_bytes(), (4 << 20) + slab);
+}
+
 bool unmaps_nothing(os_call call) { return call == OS_UNMAP; }
 
 TEST(GiveBack, ATrimTakesAlongWhatTheKernelWouldNotUnmap) {

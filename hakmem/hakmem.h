@@ -68,8 +68,9 @@ HAK_API size_t hak_usable_size(const void *block);
 
 /* ---- Memory kept and given back -------------------------------------------------------- */
 
-/* Gives free memory back to the system, all but `keep` bytes: the caller's front, the chains
- * in transit, the shared pool's empty slabs, the cached mappings. Returns true if any went back. */
+/* Gives free memory back to the system, all but `keep` bytes in all: the caller's front, the chains
+ * in transit, the shared pool's empty slabs (prewarmed ones too), the cached mappings. Returns true
+ * if any went back. */
 HAK_API bool hak_trim(size_t keep);
 
 /* Gives up the caller's front (the thread's own stock of free blocks and slabs) to be used by
@@ -90,7 +91,8 @@ HAK_API hak_limit_callback hak_set_limit_callback(hak_limit_callback callback);
 
 /* Prewarm: takes superslabs ahead of need. `k` names a block size of 8 << k bytes, 0 <= k < 8;
  * `count` is in superslabs' worth of slabs (2 MiB each), at most 4096 a class.
- * Returns false, warns on stderr and prewarms nothing when `k` or `count` is out of range;
+ * Returns false, warns on stderr and prewarms nothing when `k` or `count` is out of range, or all of
+ * it is more than the memory that the machine or the cgroup has;
  * returns false with ENOMEM when memory ran out on the way. */
 #define HAK_SS_PREWARM_CLASSES 8
 HAK_API bool hak_ss_prewarm_class(unsigned k, unsigned count);

@@ -30,9 +30,13 @@ bool hak_limit_ask(size_t bytes) {
     return again;
 }
 
-uint64_t hak_limit_of_percent(const char *root, uint64_t percent) {
+uint64_t hak_limit_memory(const char *root) {
     uint64_t cgroup = hak_cgroup_memory_limit(root), ram = hak_ram_bytes(root);
-    uint64_t bytes = cgroup != 0 && (ram == 0 || cgroup < ram) ? cgroup : ram;
+    return cgroup != 0 && (ram == 0 || cgroup < ram) ? cgroup : ram;
+}
+
+uint64_t hak_limit_of_percent(const char *root, uint64_t percent) {
+    uint64_t bytes = hak_limit_memory(root);
     if (bytes == 0) {
         struct text t = {.length = 0};
         hak_text_string(&t, "hakmem: option HAKMEM_LIMIT: neither a cgroup's limit nor the size of "

@@ -5,6 +5,7 @@
 #include "hakmem/base/text.h"
 #include "hakmem/config/options.h"
 #include "hakmem/hakmem.h"
+#include "hakmem/limit.h"
 #include "hakmem/shared_pool/shared_pool.h"
 #include "hakmem/size_class/size_class.h"
 #include "hakmem/tls_front/tls_front.h"
@@ -23,9 +24,21 @@ static bool in_range(unsigned k, unsigned count) {
     return false;
 }
 
+/* More than the machine or the cgroup has would end the process, or others. */
+static bool fits_memory(uint64_t superslabs) {
+    uint64_t memory = hak_limit_memory("");
+    if (memory == 0 || superslabs <= memory / SUPERSLAB_BYTES) return true;
+    struct text t = {.length = 0};
+    hak_text_string(&t, "hakmem: prewarm of ");
+    hak_text_decimal(&t, superslabs);
+    hak_text_string(&t,
+                    " superslabs (2 MiB each) is more than the memory there is; nothing done\n");
+    hak_text_write(&t, STDERR_FILENO);
+    return false;
+}
+
 /* The classes are the same in every mode; only when the pages come differs. */
 static bool prewarm(unsigned k, unsigned count, enum prewarm_mode mode) {
-    if (!in_range(k, count)) return false;
     if (count == 0) return true;
     unsigned c = size_class_of((size_t)8 << k);
     bool ok = true;
@@ -39,16 +52,22 @@ static bool prewarm(unsigned k, unsigned count, enum prewarm_mode mode) {
 }
 
 static bool prewarm_all(const unsigned *counts, enum prewarm_mode mode) {
+    uint64_t all = 0;
     for (unsigned k = 0; k < HAK_SS_PREWARM_CLASSES; k++) {
         if (!in_range(k, counts[k])) return false;
+        all += counts[k];
     }
+    if (all == 0) return true;
+    if (mode != PREWARM_ADAPTIVE && !fits_memory(all)) return false;
     for (unsigned k = 0; k < HAK_SS_PREWARM_CLASSES; k++) {
         if (!prewarm(k, counts[k], mode)) return false;
     }
     return true;
 }
 
-bool hak_ss_prewarm_class(unsigned k, unsigned count) { return prewarm(k, count, PREWARM_START); }
+bool hak_ss_prewarm_class(unsigned k, unsigned count) {
+    return in_range(k, count) && fits_memory(count) && prewarm(k, count, PREWARM_START);
+}
 
 bool hak_ss_prewarm_all(const unsigned counts[HAK_SS_PREWARM_CLASSES]) {
     return prewarm_all(counts, PREWARM_START);

@@ -190,11 +190,36 @@ TEST_F(Options, TakeWhatKindOfPagesThereAre) {
               "hakmem: option HAKMEM_MAINTENANCE_MS=0 is out of range 100..60000; using 100\n");
 }
 
+TEST_F(Options, PrewarmNothingWhereItIsOutOfRange) {
+    EXPECT_EQ(parse({"HAKMEM_PREWARM_SUPERSLABS=4097"}),
+              "hakmem: option HAKMEM_PREWARM_SUPERSLABS=4097 is out of range 0..4096; using 0\n");
+    EXPECT_EQ(parse({"HAKMEM_PREWARM_SUPERSLABS_C3=-1"}),
+              "hakmem: option HAKMEM_PREWARM_SUPERSLABS_C3=-1 is out of range 0..4096; using 0\n");
+    EXPECT_TRUE(unchanged());
+    for (std::string unknown : {"C8", "C10", "C", "Cx"}) {
+        EXPECT_EQ(
+            parse({"HAKMEM_PREWARM_SUPERSLABS_" + unknown + "=1"}),
+            "hakmem: option HAKMEM_PREWARM_SUPERSLABS_C*: the classes are C0..C7; one that is "
+            "none of them was ignored\n");
+        EXPECT_TRUE(unchanged());
+    }
+}
+
+TEST_F(Options, TakeALimitInSmallLetters) {
+    EXPECT_EQ(parse({"HAKMEM_LIMIT=64m"}), "");
+    EXPECT_EQ(hak_options.limit, 64 * MiB);
+    EXPECT_EQ(parse({"HAKMEM_LIMIT=2g"}), "");
+    EXPECT_EQ(hak_options.limit, 2 * GiB);
+    EXPECT_EQ(parse({"HAKMEM_LIMIT=8192k"}), "");
+    EXPECT_EQ(hak_options.limit, 8 * MiB);
+}
+
 TEST_F(Options, RefuseALimitThatIsNone) {
     const std::string range = "8M..262144G or 1%..100%; using ";
-    for (std::string bad : {"", "x", "M", "%", "1T", "1MB", "5 M", "-5M", "1.5G", "5m", "5%M"}) {
-        EXPECT_EQ(parse({"HAKMEM_LIMIT=" + bad}),
-                  "hakmem: option HAKMEM_LIMIT=" + bad + " is not a size in " + range + "0\n");
+    for (std::string bad : {"", "x", "M", "%", "1T", "1MB", "5 M", "-5M", "1.5G", "5%M"}) {
+        EXPECT_EQ(parse({"HAKMEM_LIMIT=" + bad}), "hakmem: option HAKMEM_LIMIT=" + bad +
+                                                      " is not a size in " + range +
+                                                      "0 (no limit)\n");
         EXPECT_TRUE(unchanged()) << bad;
     }
     EXPECT_EQ(parse({"HAKMEM_LIMIT=1M"}),
@@ -211,10 +236,10 @@ TEST_F(Options, RefuseALimitThatIsNone) {
 }
 
 TEST_F(Options, IgnoreNamesTheyDoNotKnow) {
-    EXPECT_EQ(parse({"HAKMEM_NO_SUCH=1", "HAKMEM_=1", "HAKMEM_STAT=1", "HAKMEM_STATSX=1",
-                     "hakmem_stats=1", "HAKMEM_PREWARM_SUPERSLABS_C8=1", "PATH=/bin", "=1", "",
-                     "XHAKMEM_STATS=1"}),
-              "");
+    EXPECT_EQ(
+        parse({"HAKMEM_NO_SUCH=1", "HAKMEM_=1", "HAKMEM_STAT=1", "HAKMEM_STATSX=1",
+               "hakmem_stats=1", "HAKMEM_PREWARM=1", "PATH=/bin", "=1", "", "XHAKMEM_STATS=1"}),
+        "");
     EXPECT_TRUE(unchanged());
 }
 

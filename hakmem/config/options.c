@@ -27,6 +27,7 @@ struct option {
     uint64_t min, max;
     const char *const *names; /* of the values from min to max; NULL: they are numbers */
     uint64_t *percent;        /* not NULL: the value is a size, or a percentage that is kept here */
+    bool strict;              /* what is out of range counts for nothing; others are clamped */
 };
 
 #define PREWARM_MAX 4096
@@ -42,43 +43,45 @@ static const char *const THP[] = {"default", "always", "never"};
 static const char *const PREWARM[] = {"start", "lazy", "adaptive"};
 
 static const struct option OPTIONS[] = {
-    {"MODE", &hak_options.mode, MODE_DEFAULT, MODE_DEBUG, MODES, NULL},
-    {"QUARANTINE_KB", &hak_options.quarantine_kb, 0, 1 << 20, NULL, NULL},
-    {"ON_ERROR", &hak_options.on_error, ON_ERROR_ABORT, ON_ERROR_REPORT, ON_ERROR, NULL},
-    {"ERROR_JSON", &hak_options.error_json, 0, 1, NULL, NULL},
-    {"STATS", &hak_options.stats, 0, 1, NULL, NULL},
-    {"WARM_POOL_STATS", &hak_options.warm_pool_stats, 0, 1, NULL, NULL},
-    {"WARM_POOL_SIZE", &hak_options.warm_pool_size, 1, 12, NULL, NULL},
-    {"WARM_POOL_PREFILL", &hak_options.warm_pool_prefill, 0, 12, NULL, NULL},
-    {"FRONT_MAX_MB", &hak_options.front_max_mb, 0, 1 << 20, NULL, NULL},
-    {"SUPERSLAB_MAX_CACHED", &hak_options.superslab_max_cached, 0, 1 << 20, NULL, NULL},
-    {"SUPERSLAB_MAX_MEMORY_MB", &hak_options.superslab_max_memory_mb, 0, 1 << 20, NULL, NULL},
-    {"SUPERSLAB_TTL_SEC", &hak_options.superslab_ttl_sec, 0, 86400, NULL, NULL},
-    {"PURGE", &hak_options.purge, 0, 1, NULL, NULL},
-    {"LARGE_CACHE_MB", &hak_options.large_cache_mb, 0, 1 << 20, NULL, NULL},
-    {"LARGE_CACHE_CALM_MB", &hak_options.large_cache_calm_mb, 0, 1 << 20, NULL, NULL},
-    {"LARGE_CACHE_MAPPED_MB", &hak_options.large_cache_mapped_mb, 0, 1 << 20, NULL, NULL},
-    {"LARGE_CACHE_TTL_SEC", &hak_options.large_cache_ttl_sec, 0, 86400, NULL, NULL},
-    {"SS_PREFAULT", &hak_options.ss_prefault, 0, 1, NULL, NULL},
-    {"SS_LAZY_ZERO", &hak_options.ss_lazy_zero, 0, 1, NULL, NULL},
-    {"LIMIT", &hak_options.limit, LIMIT_LEAST, LIMIT_MOST, NULL, &hak_options.limit_percent},
-    {"THP", &hak_options.thp, THP_DEFAULT, THP_NEVER, THP, NULL},
-    {"HUGETLB", &hak_options.hugetlb, 0, 1, NULL, NULL},
-    {"MLOCK", &hak_options.mlock, 0, 1, NULL, NULL},
-    {"NUMA", &hak_options.numa, 0, 1, NULL, NULL},
-    {"DEEPBIND", &hak_options.deepbind, 0, 1, NULL, NULL},
-    {"MAINTENANCE", &hak_options.maintenance, 0, 1, NULL, NULL},
-    {"MAINTENANCE_MS", &hak_options.maintenance_ms, TICK_MS, 60000, NULL, NULL},
-    {"PREWARM_MODE", &hak_options.prewarm_mode, PREWARM_START, PREWARM_ADAPTIVE, PREWARM, NULL},
-    {"PREWARM_SUPERSLABS", &hak_options.prewarm_superslabs, 0, PREWARM_MAX, NULL, NULL},
-    {"PREWARM_SUPERSLABS_C0", &hak_options.prewarm_class[0], 0, PREWARM_MAX, NULL, NULL},
-    {"PREWARM_SUPERSLABS_C1", &hak_options.prewarm_class[1], 0, PREWARM_MAX, NULL, NULL},
-    {"PREWARM_SUPERSLABS_C2", &hak_options.prewarm_class[2], 0, PREWARM_MAX, NULL, NULL},
-    {"PREWARM_SUPERSLABS_C3", &hak_options.prewarm_class[3], 0, PREWARM_MAX, NULL, NULL},
-    {"PREWARM_SUPERSLABS_C4", &hak_options.prewarm_class[4], 0, PREWARM_MAX, NULL, NULL},
-    {"PREWARM_SUPERSLABS_C5", &hak_options.prewarm_class[5], 0, PREWARM_MAX, NULL, NULL},
-    {"PREWARM_SUPERSLABS_C6", &hak_options.prewarm_class[6], 0, PREWARM_MAX, NULL, NULL},
-    {"PREWARM_SUPERSLABS_C7", &hak_options.prewarm_class[7], 0, PREWARM_MAX, NULL, NULL},
+    {"MODE", &hak_options.mode, MODE_DEFAULT, MODE_DEBUG, MODES, NULL, false},
+    {"QUARANTINE_KB", &hak_options.quarantine_kb, 0, 1 << 20, NULL, NULL, false},
+    {"ON_ERROR", &hak_options.on_error, ON_ERROR_ABORT, ON_ERROR_REPORT, ON_ERROR, NULL, false},
+    {"ERROR_JSON", &hak_options.error_json, 0, 1, NULL, NULL, false},
+    {"STATS", &hak_options.stats, 0, 1, NULL, NULL, false},
+    {"WARM_POOL_STATS", &hak_options.warm_pool_stats, 0, 1, NULL, NULL, false},
+    {"WARM_POOL_SIZE", &hak_options.warm_pool_size, 1, 12, NULL, NULL, false},
+    {"WARM_POOL_PREFILL", &hak_options.warm_pool_prefill, 0, 12, NULL, NULL, false},
+    {"FRONT_MAX_MB", &hak_options.front_max_mb, 0, 1 << 20, NULL, NULL, false},
+    {"SUPERSLAB_MAX_CACHED", &hak_options.superslab_max_cached, 0, 1 << 20, NULL, NULL, false},
+    {"SUPERSLAB_MAX_MEMORY_MB", &hak_options.superslab_max_memory_mb, 0, 1 << 20, NULL, NULL,
+     false},
+    {"SUPERSLAB_TTL_SEC", &hak_options.superslab_ttl_sec, 0, 86400, NULL, NULL, false},
+    {"PURGE", &hak_options.purge, 0, 1, NULL, NULL, false},
+    {"LARGE_CACHE_MB", &hak_options.large_cache_mb, 0, 1 << 20, NULL, NULL, false},
+    {"LARGE_CACHE_CALM_MB", &hak_options.large_cache_calm_mb, 0, 1 << 20, NULL, NULL, false},
+    {"LARGE_CACHE_MAPPED_MB", &hak_options.large_cache_mapped_mb, 0, 1 << 20, NULL, NULL, false},
+    {"LARGE_CACHE_TTL_SEC", &hak_options.large_cache_ttl_sec, 0, 86400, NULL, NULL, false},
+    {"SS_PREFAULT", &hak_options.ss_prefault, 0, 1, NULL, NULL, false},
+    {"SS_LAZY_ZERO", &hak_options.ss_lazy_zero, 0, 1, NULL, NULL, false},
+    {"LIMIT", &hak_options.limit, LIMIT_LEAST, LIMIT_MOST, NULL, &hak_options.limit_percent, false},
+    {"THP", &hak_options.thp, THP_DEFAULT, THP_NEVER, THP, NULL, false},
+    {"HUGETLB", &hak_options.hugetlb, 0, 1, NULL, NULL, false},
+    {"MLOCK", &hak_options.mlock, 0, 1, NULL, NULL, false},
+    {"NUMA", &hak_options.numa, 0, 1, NULL, NULL, false},
+    {"DEEPBIND", &hak_options.deepbind, 0, 1, NULL, NULL, false},
+    {"MAINTENANCE", &hak_options.maintenance, 0, 1, NULL, NULL, false},
+    {"MAINTENANCE_MS", &hak_options.maintenance_ms, TICK_MS, 60000, NULL, NULL, false},
+    {"PREWARM_MODE", &hak_options.prewarm_mode, PREWARM_START, PREWARM_ADAPTIVE, PREWARM, NULL,
+     false},
+    {"PREWARM_SUPERSLABS", &hak_options.prewarm_superslabs, 0, PREWARM_MAX, NULL, NULL, true},
+    {"PREWARM_SUPERSLABS_C0", &hak_options.prewarm_class[0], 0, PREWARM_MAX, NULL, NULL, true},
+    {"PREWARM_SUPERSLABS_C1", &hak_options.prewarm_class[1], 0, PREWARM_MAX, NULL, NULL, true},
+    {"PREWARM_SUPERSLABS_C2", &hak_options.prewarm_class[2], 0, PREWARM_MAX, NULL, NULL, true},
+    {"PREWARM_SUPERSLABS_C3", &hak_options.prewarm_class[3], 0, PREWARM_MAX, NULL, NULL, true},
+    {"PREWARM_SUPERSLABS_C4", &hak_options.prewarm_class[4], 0, PREWARM_MAX, NULL, NULL, true},
+    {"PREWARM_SUPERSLABS_C5", &hak_options.prewarm_class[5], 0, PREWARM_MAX, NULL, NULL, true},
+    {"PREWARM_SUPERSLABS_C6", &hak_options.prewarm_class[6], 0, PREWARM_MAX, NULL, NULL, true},
+    {"PREWARM_SUPERSLABS_C7", &hak_options.prewarm_class[7], 0, PREWARM_MAX, NULL, NULL, true},
 };
 
 #define OPTION_COUNT (sizeof(OPTIONS) / sizeof(OPTIONS[0]))
@@ -120,6 +123,7 @@ static void append_range(struct text *t, const struct option *o) {
 static void append_current(struct text *t, const struct option *o) {
     if (o->percent == NULL || *o->percent == 0) {
         append_value(t, o, *o->value);
+        if (o->percent != NULL && *o->value == 0) hak_text_string(t, " (no limit)");
         return;
     }
     hak_text_decimal(t, *o->percent);
@@ -170,13 +174,13 @@ static bool parse_number(const char *s, uint64_t *out) {
     return parse_digits(s, s + strlen(s), out);
 }
 
-/* Digits and one of K, M, G, or none. */
+/* Digits and one of K, M, G, k, m, g, or none. */
 static bool parse_size(const char *s, uint64_t *out) {
-    static const char units[] = "KMG";
+    static const char units[] = "KMGkmg";
     const char *end = s + strlen(s);
     const char *unit = s == end ? NULL : strchr(units, end[-1]);
     if (!parse_digits(s, unit == NULL ? end : end - 1, out)) return false;
-    unsigned shift = unit == NULL ? 0 : 10 * (unsigned)(unit - units + 1);
+    unsigned shift = unit == NULL ? 0 : 10 * (unsigned)((unit - units) % 3 + 1);
     *out = *out > UINT64_MAX >> shift ? UINT64_MAX : *out << shift;
     return true;
 }
@@ -207,8 +211,10 @@ static void apply_number(const struct option *o, const char *given) {
         warn(o, given, " is not a number in ");
         return;
     }
-    *o->value = negative ? o->min : clamp(n, o->min, o->max);
-    if (negative || *o->value != n) warn(o, given, " is out of range ");
+    uint64_t used = negative ? o->min : clamp(n, o->min, o->max);
+    bool in_range = !negative && used == n;
+    if (in_range || !o->strict) *o->value = used;
+    if (!in_range) warn(o, given, " is out of range ");
 }
 
 static void apply(const struct option *o, const char *given) {
@@ -221,18 +227,31 @@ static void apply(const struct option *o, const char *given) {
     }
 }
 
+/* A class that there is not is a mistake; other names may be anyone's. */
+static void warn_of_unknown(const char *name) {
+    static const char prewarm[] = "PREWARM_SUPERSLABS_C";
+    if (strncmp(name, prewarm, sizeof(prewarm) - 1) != 0) return;
+    struct text t = {.length = 0};
+    hak_text_string(&t, "hakmem: option HAKMEM_PREWARM_SUPERSLABS_C*: the classes are C0..C7; one "
+                        "that is none of them was ignored\n");
+    hak_text_write(&t, STDERR_FILENO);
+}
+
 void hak_options_parse(char *const *env) {
     for (; env != NULL && *env != NULL; env++) {
         if (strncmp(*env, PREFIX, sizeof(PREFIX) - 1) != 0) continue;
         const char *name = *env + sizeof(PREFIX) - 1;
         const char *equals = strchr(name, '=');
         if (equals == NULL) continue;
-        size_t length = (size_t)(equals - name);
-        for (size_t i = 0; i < OPTION_COUNT; i++) {
-            const struct option *o = &OPTIONS[i];
-            if (strlen(o->name) == length && memcmp(o->name, name, length) == 0) {
-                apply(o, equals + 1);
-            }
+        size_t length = (size_t)(equals - name), i = 0;
+        for (; i < OPTION_COUNT; i++) {
+            const char *known = OPTIONS[i].name;
+            if (strlen(known) == length && memcmp(known, name, length) == 0) break;
+        }
+        if (i < OPTION_COUNT) {
+            apply(&OPTIONS[i], equals + 1);
+        } else {
+            warn_of_unknown(name);
         }
     }
 }

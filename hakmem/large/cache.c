@@ -66,6 +66,11 @@ static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
 static uint64_t eager_room(void) { return hak_options.large_cache_mb * MiB; }
 
+/* Of a room, or of what is live if that is more; of none nothing. */
+static uint64_t room_beside(uint64_t room, uint64_t live) {
+    return room == 0 ? 0 : larger(room, live);
+}
+
 bool hak_large_cache_keep(struct large *r, bool anyway) {
     /* Relaxed: where all that is kept had room, free or not, what is free has. */
     return (anyway || load_relaxed(&kept->bytes) <= eager_room()) && hak_large_kept_give(r);
@@ -149,9 +154,9 @@ static bool admit(struct large *r, struct list *out) {
     uint64_t room = hak_options.large_cache_calm_mb * MiB;
     bool trial = !r->eager && misses() && free + r->bytes <= live;
     if (r->eager || trial) {
-        room = larger(live, eager_room());
+        room = room_beside(eager_room(), live);
     } else { /* something else goes on: what came and went fast keeps a share */
-        uint64_t share = larger(live, eager_room() / LARGE_CALM_SHARE);
+        uint64_t share = room_beside(eager_room() / LARGE_CALM_SHARE, live);
         keep_at_most(share, LARGE_KEPT_ENTRIES, &free, out);
     }
     if (r->bytes > room) return false;
@@ -169,9 +174,9 @@ static bool purge(struct large *r) {
     r->dirty = align_up(r->dirty, hak_os_page_bytes());
     if (r->dirty > r->asked) {
         /* In one call, and the far end goes too: the next owner's will hardly be there. */
-        size_t kept = r->asked < end ? r->asked : end;
-        if (!hak_os_purge(r->base + kept, r->dirty - kept)) return false;
-        r->dirty = kept;
+        size_t near_end = r->asked < end ? r->asked : end;
+        if (!hak_os_purge(r->base + near_end, r->dirty - near_end)) return false;
+        r->dirty = near_end;
         return true;
     }
     return r->asked <= 2 * end || hak_os_purge(r->base + end, r->asked - 2 * end);
@@ -283,10 +288,10 @@ void hak_large_cache_put(struct large *r) {
     list_init(&out);
     acquire();
     store_relaxed(&kept->turn, kept->turn + 1);
-    bool kept = admit(r, &out);
+    bool admitted = admit(r, &out);
     release();
     park_all(&out);
-    if (!kept) park(r);
+    if (!admitted) park(r);
     hak_giving_end();
 }
 

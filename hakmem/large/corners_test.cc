@@ -125,6 +125,22 @@ TEST_F(LargeCorners, WhereAddressSpaceIsShortNothingIsRoundedUp) {
     give(b);
 }
 
+TEST_F(LargeCorners, WithoutRoomNothingKeepsItsPages) {
+    uint64_t before = hak_options.large_cache_mb;
+    hak_options.large_cache_mb = hak_options.large_cache_calm_mb = 0;
+    char *live = allocate(64 * MiB); /* as much as that would else be room */
+    for (int i = 0; i < 50; i++) {
+        char *b = allocate(3 * MiB);
+        b[2 * MiB] = 1;
+        give(b);
+        large_stats stats;
+        hak_large_stats(&stats);
+        ASSERT_EQ(stats.kept_bytes, 0u);
+    }
+    give(live);
+    hak_options.large_cache_mb = before;
+}
+
 TEST_F(LargeCorners, AMoveLeavesNothingBehind) {
     char *old = allocate(3 * MiB);
     std::vector<char *> others; /* at addresses that are not remembered as freed */

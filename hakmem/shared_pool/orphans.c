@@ -56,6 +56,22 @@ void hak_orphans_add(struct slab *slab) {
 void hak_orphans_add_fresh(struct slab *slab) {
     store_relaxed(&slab->orphan, true);
     list_partial(slab, false);
+    hak_pool.fresh++;
+}
+
+void hak_orphans_end_fresh(void) {
+    if (HAK_LIKELY(hak_pool.fresh == 0)) return;
+    for (unsigned c = 0; c < CLASSES; c++) {
+        struct list *all = &hak_pool.partial[c];
+        for (struct list *l = all->next, *next; l != all; l = next) {
+            struct slab *slab = list_entry(l, struct slab, listed);
+            next = l->next;
+            if (slab->out != 0) continue;
+            unlist_partial(slab);
+            end_use(slab);
+        }
+    }
+    hak_pool.fresh = 0;
 }
 
 static void collect_from(struct slab_owner *owner) {
@@ -83,6 +99,7 @@ struct slab *hak_orphans_take(unsigned c, struct slab_owner *owner) {
     if (list_empty(list)) return NULL;
     struct slab *slab = list_entry(list->next, struct slab, listed);
     hak_orphans_remove(slab);
+    if (HAK_UNLIKELY(hak_pool.fresh != 0) && slab->out == 0) hak_pool.fresh--;
     slab->purged_out = UINT16_MAX;
     hak_slab_set_owner(slab, owner);
     return slab;

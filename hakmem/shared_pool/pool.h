@@ -56,6 +56,7 @@ struct pool {
     uint32_t ticks;            /* hak_shared_pool_tick, so far */
     struct list partial[CLASSES];
     uint32_t partials[CLASSES]; /* in these lists; read without the lock too */
+    uint32_t fresh;             /* of these: prewarmed, and nobody's yet */
     struct superslabs all;
     uint64_t stage[STAGE_COUNT]; /* added to without the lock too */
     struct purge_policy policy;
@@ -105,8 +106,10 @@ void hak_orphans_add(struct slab *slab);
 void hak_orphans_remove(struct slab *slab);
 /* A slab of `c` with free blocks, `owner`'s from now on; NULL: none. */
 struct slab *hak_orphans_take(unsigned c, struct slab_owner *owner);
-/* Lists a fresh slab as an orphan. */
+/* Lists a fresh slab, of which no block was ever out, as an orphan. */
 void hak_orphans_add_fresh(struct slab *slab);
+/* Ends those that nobody took yet: their pages are anyone's then. */
+void hak_orphans_end_fresh(void);
 
 /* An orphan with few blocks outside: its pages may go when it is still one some time later. */
 void hak_sparse_add(struct slab *slab);

@@ -42,9 +42,11 @@ static bool prewarm_one(unsigned c) {
 
 bool hak_shared_pool_prewarm(unsigned c, unsigned count) {
     bool ok = true;
-    hak_pool_acquire();
-    for (unsigned n = 0; n < count && ok; n++) ok = prewarm_one(c);
-    hak_pool_release();
+    for (unsigned n = 0; n < count && ok; n++) { /* others come in between */
+        hak_pool_acquire();
+        ok = prewarm_one(c);
+        hak_pool_release();
+    }
     return ok;
 }
 

@@ -71,6 +71,43 @@ TEST_F(Prewarm, IsThereAtOnce) {
     for (slab *s : slabs_) EXPECT_TRUE(is_resident(s));
 }
 
+TEST_F(Prewarm, WhatNobodyTookGoesBackWithAllThatIsFree) {
+    unsigned c = size_class_of(48);
+    uint64_t before = stats().resident_bytes;
+    ASSERT_TRUE(hak_shared_pool_prewarm(c, 2));
+    Take(c, 1);
+    EXPECT_GE(stats().resident_bytes, before + 2 * SUPERSLAB_BYTES);
+    hak_shared_pool_trim(0);
+    EXPECT_EQ(stats().resident_bytes, before + SLAB_BYTES);
+    EXPECT_TRUE(hak_shared_pool_agrees());
+    slab *in_use = slabs_.back();
+    void *block = nullptr;
+    ASSERT_EQ(hak_slab_take(in_use, 1, &block, 0), 1u);
+    hak_shared_pool_orphan(in_use);
+    slabs_.pop_back();
+    ASSERT_TRUE(hak_shared_pool_prewarm(c, 1)) << "and may come again";
+    hak_shared_pool_trim(0);
+    EXPECT_EQ(in_use->out, 1) << "what is in use stays";
+    Take(c, 1);
+    ASSERT_EQ(slabs_.back(), in_use);
+    ASSERT_EQ(hak_slab_give(in_use, block), SLAB_OK);
+    Take(c, 40);
+    hak_shared_pool_release_address_space();
+    EXPECT_TRUE(hak_shared_pool_agrees());
+}
+
+TEST_F(Prewarm, WhatNobodyTookServesOthersUnderALimit) {
+    unsigned c = size_class_of(80), other = size_class_of(48 * KiB);
+    hak_shared_pool_trim(0);
+    hak_budget_set_limit(hak_budget_used() + SUPERSLAB_BYTES + 1 * MiB);
+    ASSERT_TRUE(hak_shared_pool_prewarm(c, 1));
+    while (slab *s = hak_shared_pool_take(other, &owner_, false)) slabs_.push_back(s);
+    size_t few = slabs_.size();
+    hak_shared_pool_trim(0); /* as a request that fails does */
+    Take(other, 8);
+    EXPECT_EQ(slabs_.size(), few + 8);
+}
+
 TEST_F(Prewarm, OfALazyKindComesWhenItsClassNeedsSlabs) {
     unsigned c = size_class_of(128), other = size_class_of(256);
     uint64_t superslabs = stats().superslabs;

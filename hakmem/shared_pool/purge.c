@@ -127,6 +127,7 @@ void hak_shared_pool_settle(void) {
 size_t hak_shared_pool_trim(size_t keep) {
     hak_pool_acquire();
     hak_orphans_collect();
+    hak_orphans_end_fresh();
     hak_pool_empty_stock();
     size_t units = purge_down(keep / SLAB_BYTES, 0, clock_ms(), SIZE_MAX);
     hak_pool.ticks += SPARSE_TICKS; /* whatever is sparse now */
@@ -141,6 +142,7 @@ size_t hak_shared_pool_release_address_space(void) {
     struct superslabs *all = &hak_pool.all;
     hak_pool_acquire();
     hak_orphans_collect();
+    hak_orphans_end_fresh();
     store_relaxed(&hak_pool.policy.scarce, true);
     hak_pool_empty_stock();
     hak_pool.policy.scarce_ms = now;

@@ -67,7 +67,9 @@ bool hak_shared_pool_is_purging(void);
  * mid-step. Units that are carved for no slab are free again; pending stacks are made anew. `mine`
  * is the only living owner, or NULL. */
 void hak_shared_pool_repair(struct slab_owner *mine);
-/* Fills the partial stage with `count` superslabs' worth of resident slabs of class `c`. */
+/* Fills the partial stage with `count` superslabs' worth of resident slabs of class `c`. What
+ * nobody took of them goes back by hak_shared_pool_trim and hak_shared_pool_release_address_space,
+ * as all that is free. */
 bool hak_shared_pool_prewarm(unsigned c, unsigned count);
 /* The same, a superslab at a time, when the class first needs slabs. */
 void hak_shared_pool_prewarm_lazily(unsigned c, unsigned count);

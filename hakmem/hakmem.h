@@ -91,8 +91,8 @@ HAK_API hak_limit_callback hak_set_limit_callback(hak_limit_callback callback);
 
 /* Prewarm: takes superslabs ahead of need. `k` names a block size of 8 << k bytes, 0 <= k < 8;
  * `count` is in superslabs' worth of slabs (2 MiB each), at most 4096 a class.
- * Returns false, warns on stderr and prewarms nothing when `k` or `count` is out of range, or all of
- * it is more than the memory that the machine or the cgroup has;
+ * Returns false, warns on stderr and prewarms nothing when `k` or `count` is out of range, or when
+ * that is more than the memory that the machine or the cgroup has;
  * returns false with ENOMEM when memory ran out on the way. */
 #define HAK_SS_PREWARM_CLASSES 8
 HAK_API bool hak_ss_prewarm_class(unsigned k, unsigned count);

@@ -1,4 +1,5 @@
-/* Every number, with its unit and its reason; docs/design.md says where the figures are from.
+/* The numbers that decide, with unit and reason; docs/design.md says where the figures are from.
+ * What serves one file alone stands there.
  * Options that the environment sets are in options.h. */
 #ifndef HAKMEM_CONFIG_CONFIG_H_
 #define HAKMEM_CONFIG_CONFIG_H_

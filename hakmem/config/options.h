@@ -52,9 +52,9 @@ extern struct options hak_options;
 
 /* Reads the environment (`env`: NULL-terminated NAME=VALUE strings; NULL: nothing is set).
  * Neither a number, a name nor a size: a warning and the default. Out of range: a warning and the
- * nearest bound. */
+ * nearest bound; of prewarming the default. */
 void hak_options_parse(char *const *env);
-/* Writes the table of options with ranges and defaults to `fd`. */
+/* Writes the table of options, what is in effect and their ranges, to `fd`. */
 void hak_options_print(int fd);
 #ifdef __cplusplus
 }

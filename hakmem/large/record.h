@@ -1,5 +1,5 @@
 /* Records of large mappings: made by number, recycled through a stack, never given back. The number
- * is the owner field of the registry word. Lock-free, so usable from anywhere. */
+ * is the registry word's, less its flag. Lock-free, so usable from anywhere. */
 #ifndef HAKMEM_LARGE_RECORD_H_
 #define HAKMEM_LARGE_RECORD_H_
 

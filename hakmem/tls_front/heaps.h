@@ -9,7 +9,8 @@
 #include "hakmem/tls_front/tls_front.h"
 
 struct heaps {
-    struct lock lock; /* guards everything here; taken before every other lock but the turn */
+    /* Guards everything here; taken before every other lock but the turn's and the quarantine's. */
+    struct lock lock;
     struct heap *all, *free;
     unsigned made;          /* in `all` */
     unsigned look_at_all;   /* this many heaps are too many before each was looked at */

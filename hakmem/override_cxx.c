@@ -82,6 +82,37 @@ static HAK_NOINLINE void *allocate_kind(size_t align, size_t size, bool may_thro
     return allocate_or_handle(align, size, may_throw);
 }
 
+/* ---- Operators that the program has instead ------------------------------------------------- */
+
+/* A program may replace some forms alone, and what the language makes of the others are calls of
+ * those. NULL: it did not. Set before `main`. */
+static struct {
+    void *(*allocate)(size_t);
+    void (*release)(void *);
+    void (*release_array)(void *);
+} replaced;
+
+/* Under names that nobody else's stand before. */
+extern void *own_new(size_t size) __attribute__((alias("_Znwm"), visibility("hidden")));
+extern void own_delete(void *block) __attribute__((alias("_ZdlPv"), visibility("hidden")));
+extern void own_delete_array(void *block) __attribute__((alias("_ZdaPv"), visibility("hidden")));
+
+/* What others find by the name, where that is not `own`. */
+static void *others(const char *name, void *own) {
+    void *found = dlsym(RTLD_DEFAULT, name);
+    return found == own ? NULL : found;
+}
+
+__attribute__((constructor)) static void find_replaced(void) {
+    /* In a program of its own that exports nothing, what is found is what stands behind. */
+    if (dlsym == NULL || dlsym(RTLD_DEFAULT, "hak_version") != (void *)hak_version) return;
+    replaced.allocate = (void *(*)(size_t))others("_Znwm", (void *)own_new);
+    replaced.release = (void (*)(void *))others("_ZdlPv", (void *)own_delete);
+    replaced.release_array = (void (*)(void *))others("_ZdaPv", (void *)own_delete_array);
+}
+
+/* ---- The forms ------------------------------------------------------------------------------ */
+
 HAK_INLINE void *allocate_block(size_t size, bool may_throw, enum block_kind kind) {
     void *block = hot_take(size);
     return HAK_LIKELY(block != NULL) ? block : allocate_kind(BLOCK_MIN, size, may_throw, kind);
@@ -96,11 +127,20 @@ static void *allocate_aligned(size_t size, size_t align, bool may_throw, enum bl
 #define NEW(name, kind)      \
     void *name(size_t size); \
     EXPORT void *name(size_t size) { return allocate_block(size, true, kind); }
-#define NEW_NOTHROW(name, kind)                       \
-    void *name(size_t size, const void *tag);         \
-    EXPORT void *name(size_t size, const void *tag) { \
-        (void)tag;                                    \
-        return allocate_block(size, false, kind);     \
+#define NEW_ARRAY(name, kind)                                                        \
+    void *name(size_t size);                                                         \
+    EXPORT void *name(size_t size) {                                                 \
+        if (HAK_UNLIKELY(replaced.allocate != NULL)) return replaced.allocate(size); \
+        return allocate_block(size, true, kind);                                     \
+    }
+#define NEW_NOTHROW(name, kind)                               \
+    void *name(size_t size, const void *tag);                 \
+    EXPORT void *name(size_t size, const void *tag) {         \
+        (void)tag;                                            \
+        if (HAK_UNLIKELY(replaced.allocate != NULL)) {        \
+            return hak_call_or_null(replaced.allocate, size); \
+        }                                                     \
+        return allocate_block(size, false, kind);             \
     }
 #define NEW_ALIGNED(name, kind)                           \
     void *name(size_t size, size_t align);                \
@@ -115,13 +155,26 @@ static void *allocate_aligned(size_t size, size_t align, bool may_throw, enum bl
     }
 
 NEW(_Znwm, KIND_NEW)
-NEW(_Znam, KIND_NEW_ARRAY)
+NEW_ARRAY(_Znam, KIND_NEW_ARRAY)
 NEW_NOTHROW(_ZnwmRKSt9nothrow_t, KIND_NEW)
 NEW_NOTHROW(_ZnamRKSt9nothrow_t, KIND_NEW_ARRAY)
 NEW_ALIGNED(_ZnwmSt11align_val_t, KIND_NEW)
 NEW_ALIGNED(_ZnamSt11align_val_t, KIND_NEW_ARRAY)
 NEW_ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t, KIND_NEW)
 NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t, KIND_NEW_ARRAY)
+
+/* An array's falls back to a single one's. */
+HAK_INLINE bool is_replaced(enum block_kind kind) {
+    return replaced.release != NULL || (kind == KIND_NEW_ARRAY && replaced.release_array != NULL);
+}
+
+static HAK_COLD void call_replaced(void *block, enum block_kind kind) {
+    if (kind == KIND_NEW_ARRAY && replaced.release_array != NULL) {
+        replaced.release_array(block);
+    } else {
+        replaced.release(block);
+    }
+}
 
 /* The forms differ in what else they are told: size, alignment, the nothrow tag. Sizes and
  * alignments that cannot be the block's are mistakes. */
@@ -132,11 +185,30 @@ NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t, KIND_NEW_ARRAY)
     void name(void *block, const void *tag);         \
     EXPORT void name(void *block, const void *tag) { \
         (void)tag;                                   \
+        if (HAK_UNLIKELY(is_replaced(kind))) {       \
+            call_replaced(block, kind);              \
+            return;                                  \
+        }                                            \
         hot_delete(block, kind, NO_SIZE);            \
     }
-#define DELETE_SIZED(name, kind)         \
-    void name(void *block, size_t size); \
-    EXPORT void name(void *block, size_t size) { hot_delete_sized(block, size, kind); }
+#define DELETE_SIZED(name, kind)                 \
+    void name(void *block, size_t size);         \
+    EXPORT void name(void *block, size_t size) { \
+        if (HAK_UNLIKELY(is_replaced(kind))) {   \
+            call_replaced(block, kind);          \
+            return;                              \
+        }                                        \
+        hot_delete_sized(block, size, kind);     \
+    }
+#define DELETE_ARRAY(name, kind)                   \
+    void name(void *block);                        \
+    EXPORT void name(void *block) {                \
+        if (HAK_UNLIKELY(is_replaced(KIND_NEW))) { \
+            call_replaced(block, KIND_NEW);        \
+            return;                                \
+        }                                          \
+        hot_delete(block, kind, NO_SIZE);          \
+    }
 #define DELETE_ALIGNED(name, kind)        \
     void name(void *block, size_t align); \
     EXPORT void name(void *block, size_t align) { hak_delete_aligned(block, align, kind); }
@@ -153,7 +225,7 @@ NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t, KIND_NEW_ARRAY)
     }
 
 DELETE(_ZdlPv, KIND_NEW)
-DELETE(_ZdaPv, KIND_NEW_ARRAY)
+DELETE_ARRAY(_ZdaPv, KIND_NEW_ARRAY)
 DELETE_SIZED(_ZdlPvm, KIND_NEW)
 DELETE_SIZED(_ZdaPvm, KIND_NEW_ARRAY)
 DELETE_NOTHROW(_ZdlPvRKSt9nothrow_t, KIND_NEW)

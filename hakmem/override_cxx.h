@@ -11,6 +11,8 @@ extern "C" {
 void *hak_new_or_throw(size_t align, size_t size);
 /* The same, but NULL for whatever is thrown, by the handler too. */
 void *hak_new_or_null(size_t align, size_t size);
+/* The program's operator new, and NULL for whatever it throws. */
+void *hak_call_or_null(void *(*allocate)(size_t), size_t size);
 #ifdef __cplusplus
 }
 #endif

@@ -58,9 +58,9 @@ bool hak_os_ask_huge(void *base, size_t bytes) {
 
 /* What the kernel says of up to 2 MiB, a byte a page. */
 struct told {
-    unsigned char
-        there[512]; /* bit 0; as the kernel counts pages, which may be smaller than ours */
-    size_t pages;   /* that it told of */
+    /* Bit 0; as the kernel counts pages, which may be smaller than ours. */
+    unsigned char there[512];
+    size_t pages; /* that it told of */
 };
 #define TOLD_BYTES (sizeof(((struct told *)0)->there) * 4 * KiB)
 

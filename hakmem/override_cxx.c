@@ -163,11 +163,6 @@ NEW_ALIGNED(_ZnamSt11align_val_t, KIND_NEW_ARRAY)
 NEW_ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t, KIND_NEW)
 NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t, KIND_NEW_ARRAY)
 
-/* An array's falls back to a single one's. */
-HAK_INLINE bool is_replaced(enum block_kind kind) {
-    return replaced.release != NULL || (kind == KIND_NEW_ARRAY && replaced.release_array != NULL);
-}
-
 static HAK_COLD void call_replaced(void *block, enum block_kind kind) {
     if (kind == KIND_NEW_ARRAY && replaced.release_array != NULL) {
         replaced.release_array(block);
@@ -176,38 +171,34 @@ static HAK_COLD void call_replaced(void *block, enum block_kind kind) {
     }
 }
 
+/* To the program's operator delete, if there is one: an array's, else a single one's. */
+HAK_INLINE bool was_passed_on(void *block, enum block_kind kind) {
+    bool array = kind == KIND_NEW_ARRAY && replaced.release_array != NULL;
+    if (HAK_LIKELY(replaced.release == NULL && !array)) return false;
+    call_replaced(block, kind);
+    return true;
+}
+
 /* The forms differ in what else they are told: size, alignment, the nothrow tag. Sizes and
  * alignments that cannot be the block's are mistakes. */
 #define DELETE(name, kind)  \
     void name(void *block); \
     EXPORT void name(void *block) { hot_delete(block, kind, NO_SIZE); }
-#define DELETE_NOTHROW(name, kind)                   \
-    void name(void *block, const void *tag);         \
-    EXPORT void name(void *block, const void *tag) { \
-        (void)tag;                                   \
-        if (HAK_UNLIKELY(is_replaced(kind))) {       \
-            call_replaced(block, kind);              \
-            return;                                  \
-        }                                            \
-        hot_delete(block, kind, NO_SIZE);            \
+#define DELETE_ARRAY(name, kind)                                               \
+    void name(void *block);                                                    \
+    EXPORT void name(void *block) {                                            \
+        if (!was_passed_on(block, KIND_NEW)) hot_delete(block, kind, NO_SIZE); \
     }
-#define DELETE_SIZED(name, kind)                 \
-    void name(void *block, size_t size);         \
-    EXPORT void name(void *block, size_t size) { \
-        if (HAK_UNLIKELY(is_replaced(kind))) {   \
-            call_replaced(block, kind);          \
-            return;                              \
-        }                                        \
-        hot_delete_sized(block, size, kind);     \
+#define DELETE_NOTHROW(name, kind)                                         \
+    void name(void *block, const void *tag);                               \
+    EXPORT void name(void *block, const void *tag) {                       \
+        (void)tag;                                                         \
+        if (!was_passed_on(block, kind)) hot_delete(block, kind, NO_SIZE); \
     }
-#define DELETE_ARRAY(name, kind)                   \
-    void name(void *block);                        \
-    EXPORT void name(void *block) {                \
-        if (HAK_UNLIKELY(is_replaced(KIND_NEW))) { \
-            call_replaced(block, KIND_NEW);        \
-            return;                                \
-        }                                          \
-        hot_delete(block, kind, NO_SIZE);          \
+#define DELETE_SIZED(name, kind)                                              \
+    void name(void *block, size_t size);                                      \
+    EXPORT void name(void *block, size_t size) {                              \
+        if (!was_passed_on(block, kind)) hot_delete_sized(block, size, kind); \
     }
 #define DELETE_ALIGNED(name, kind)        \
     void name(void *block, size_t align); \

@@ -1,6 +1,7 @@
 #!/bin/bash
 # What the shared library shows and needs: exactly the symbols of the golden list, every function
-# of the public header, nothing beyond the C library, its soname, and few thread-local bytes.
+# of the public header, nothing beyond the C library, its soname, that it is never unloaded, and few
+# thread-local bytes.
 #
 #   symbols_test.sh LIBRARY GOLDEN HEADER
 set -eu
@@ -37,6 +38,9 @@ verdict "the list's hak_ functions are those of the header" \
     "$(diff -U0 "$scratch/api" "$scratch/declared" | grep -E '^[+-][^+-]' || true)"
 
 dynamic=$(readelf -dW "$library")
+verdict "stays loaded: threads end in it" \
+    "$(grep -q 'FLAGS_1.*NODELETE' <<<"$dynamic" || echo 'no NODELETE among the flags')"
+
 verdict "needs nothing beyond the C library" \
     "$(sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' <<<"$dynamic" |
         grep -vxE 'libc\.so\.6|ld-linux-x86-64\.so\.2' || true)"

@@ -81,7 +81,9 @@ static struct sample take_sample(void) {
     for (unsigned run = 0; run < SLABS_PER_SUPERSLAB; run++) {
         const struct list *all = &hak_pool.all.by_run[run];
         for (const struct list *l = all->next; l != all; l = l->next) {
-            if (sample.superslabs == HUGE_SAMPLE_SUPERSLABS) return sample;
+            if (sample.superslabs == HUGE_SAMPLE_SUPERSLABS || sample.slabs == HUGE_SAMPLE_SLABS) {
+                return sample;
+            }
             look_at(&sample, list_entry(l, struct superslab, by_run));
         }
     }
